@@ -1,0 +1,102 @@
+import type { EngineDescription, EngineHints, EngineLoad, PinTerms } from '@holdfast/scheduling';
+
+/** Facts read from an engine when it is attached. */
+export interface EngineInfo {
+  readonly description: EngineDescription;
+  readonly model: string;
+  readonly vocabularySize: number;
+  readonly maxContextTokens: number;
+  readonly eosTokenIds: readonly number[];
+  /** "sim", "vllm" (with the plug-in) or "vllm-stock". */
+  readonly kind: string;
+  readonly version: string;
+}
+
+export interface GenerateSampling {
+  readonly maxTokens: number;
+  readonly minTokens?: number;
+  readonly ignoreEos?: boolean;
+  readonly temperature?: number;
+  readonly topP?: number;
+  readonly topK?: number;
+  readonly seed?: number;
+  readonly stop?: readonly string[];
+}
+
+export interface GenerateCall {
+  /** Unique per attempt. */
+  readonly requestId: string;
+  /** Prompt token ids. */
+  readonly promptIds: Uint32Array;
+  readonly sampling: GenerateSampling;
+  readonly hints: EngineHints;
+  /** W3C trace context to send along. */
+  readonly traceparent?: string;
+  readonly tracestate?: string;
+  /** Aborts the request in the engine. */
+  readonly signal: AbortSignal;
+}
+
+export type GenerateEvent =
+  | { readonly type: 'tokens'; readonly tokenIds: readonly number[]; readonly cachedTokens: number }
+  | {
+      readonly type: 'complete';
+      readonly finishReason: 'stop' | 'length' | 'abort';
+      readonly promptTokens: number;
+      readonly cachedTokens: number;
+      readonly outputIds: readonly number[];
+      /** What the engine holds for the program now. `expiresInMs` counts from the moment the answer was sent. */
+      readonly pin?: { readonly pinnedTokens: number; readonly expiresInMs: number };
+    };
+
+export interface HeldPin {
+  readonly programId: string;
+  readonly pinnedBlocks: number;
+  readonly pinnedTokens: number;
+  readonly expiresInMs: number;
+}
+
+export type WatchEvent =
+  | { readonly type: 'load'; readonly epoch: string; readonly load: EngineLoad }
+  | {
+      readonly type: 'pin';
+      readonly epoch: string;
+      readonly change: 'set' | 'renewed' | 'released' | 'expired' | 'revoked' | 'hit';
+      readonly pin: HeldPin;
+      readonly reason?: 'growth' | 'outbid' | 'stall';
+    };
+
+/**
+ * The port to one engine. Every implementation passes `engineClientConformance` of @holdfast/testing.
+ *
+ * Errors are EngineError with a `reason` of holdfast.errors.v1.Reason: ENGINE_UNREACHABLE, ENGINE_DEADLINE,
+ * ENGINE_PROTOCOL_VIOLATED, ENGINE_CAPABILITY_MISSING, EPOCH_STALE, PIN_NOT_FOUND, PIN_CAP_REACHED, KV_NOT_RESIDENT,
+ * FIELD_INVALID. No method hangs: each has a deadline of its own, and streams have an idle deadline.
+ */
+export interface EngineClient {
+  /** Reads the engine's facts and discovers its capabilities. */
+  info(): Promise<EngineInfo>;
+  /**
+   * Runs a request. Yields token deltas, then exactly one `complete`. Pulling slowly slows the engine's stream down
+   * (backpressure). Leaving the loop early or aborting the signal aborts the request in the engine.
+   */
+  generate(call: GenerateCall): AsyncIterable<GenerateEvent>;
+  /** Sets a pin over the program's last finished turn. Idempotent: replaces a pin that is there. */
+  pin(programId: string, epoch: string, terms: PinTerms): Promise<HeldPin>;
+  /** Gives a live pin new terms. PIN_NOT_FOUND when it is gone. */
+  renew(programId: string, epoch: string, terms: PinTerms): Promise<HeldPin>;
+  /** Gives a pin up. False when there was none. */
+  release(programId: string, epoch: string): Promise<boolean>;
+  listPins(): Promise<{ readonly epoch: string; readonly pins: readonly HeldPin[] }>;
+  load(): Promise<{ readonly epoch: string; readonly load: EngineLoad }>;
+  /**
+   * Loads at the interval and pin events at once, until the signal aborts. Ends with an error when the engine goes
+   * away or restarts; the caller attaches again. On engines without KvControl: loads only (GetLoads, polled).
+   */
+  watch(options: { readonly intervalMs: number; readonly signal: AbortSignal }): AsyncIterable<WatchEvent>;
+  /** The zip of GetTokenizer, verified against its SHA-256. */
+  tokenizerArchive(): Promise<Uint8Array>;
+  /** Resolves when the engine says it serves; rejects with ENGINE_UNREACHABLE otherwise. */
+  checkHealth(): Promise<void>;
+  close(): void;
+}
