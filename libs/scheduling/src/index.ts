@@ -6,3 +6,9 @@ export { after, between, instant, micros, millis, seconds, toMillisCeil, toSecon
 export type * from './kernel/event.js';
 export type * from './kernel/command.js';
 export type { Decision, DecisionOutcome } from './kernel/decision.js';
+export { createKernel, type Kernel } from './kernel/kernel.js';
+export type { KernelOptions } from './kernel/context.js';
+export type { KernelCounters } from './kernel/state.js';
+export type { EngineView, KernelView, ProgramView } from './kernel/view.js';
+export { parsePolicy, policyNames, type PolicyProfile } from './policy/registry.js';
+export { PolicySpecError } from './policy/parameters.js';

@@ -145,11 +145,12 @@ export interface PinChanged {
   readonly engineId: EngineId;
   readonly epoch: EngineEpoch;
   readonly programId: ProgramId;
-  readonly change: 'set' | 'renewed' | 'released' | 'expired' | 'revoked' | 'hit';
+  /** `lost`: the engine refused to set or renew it, for the reason given. The rest is what the engine reports. */
+  readonly change: 'set' | 'renewed' | 'released' | 'expired' | 'revoked' | 'hit' | 'lost';
   readonly pinnedTokens: number;
   /** Meaningful for set and renewed. */
   readonly expiresAt: Instant;
-  /** For revoked: growth, outbid or stall. */
+  /** For revoked: growth, outbid or stall. For lost: a reason of holdfast.errors.v1.Reason. */
   readonly reason?: string;
 }
 

@@ -1,0 +1,73 @@
+import type { EngineId, ProgramId, TurnId } from '../model/ids.js';
+import type { Instant } from '../model/units.js';
+import type { PolicyProfile } from '../policy/registry.js';
+import type { Command } from './command.js';
+import type { Decision, DecisionOutcome } from './decision.js';
+import type { KernelState } from './state.js';
+
+/** Limits of one kernel. */
+export interface KernelOptions {
+  readonly profile: PolicyProfile;
+  /** Token of the lease under which this kernel owns its pool. */
+  readonly fencingToken: number;
+  /**
+   * Turns without a first token that an engine may have at once. Small, so that order is decided here; at least 1, so
+   * that an engine never starves while work waits.
+   */
+  readonly dispatchWindow: number;
+  /** Turns that may wait; the next one is rejected with QUEUE_FULL. */
+  readonly maxQueuedTurns: number;
+}
+
+/** What every handler works with during one event. */
+export interface Context {
+  readonly options: KernelOptions;
+  readonly state: KernelState;
+  /** State of the retention policy; the policy alone knows its shape. */
+  readonly retentionState: unknown;
+  readonly now: Instant;
+  readonly commands: Command[];
+}
+
+/** Modifies state: appends a command. */
+export const emit = (context: Context, command: Command): void => {
+  context.commands.push(command);
+};
+
+/** Modifies state: numbers a decision and emits its record. Returns its id. */
+export const decide = (
+  context: Context,
+  decision: Omit<Decision, 'decisionId' | 'at' | 'turnId' | 'engineId' | 'lowering'> & {
+    readonly turnId?: TurnId | undefined;
+    readonly engineId?: EngineId | undefined;
+    readonly lowering?: string | undefined;
+  },
+): number => {
+  const { turnId, engineId, lowering, ...rest } = decision;
+  const decisionId = context.state.nextDecisionId;
+  context.state.nextDecisionId += 1;
+  emit(context, {
+    type: 'recordDecision',
+    decision: {
+      decisionId,
+      at: context.now,
+      ...rest,
+      ...(turnId === undefined ? {} : { turnId }),
+      ...(engineId === undefined ? {} : { engineId }),
+      ...(lowering === undefined ? {} : { lowering }),
+    },
+  });
+  return decisionId;
+};
+
+/** Modifies state: emits what became of an earlier decision. */
+export const resolve = (context: Context, decisionId: number, outcome: DecisionOutcome): void => {
+  emit(context, { type: 'resolveDecision', decisionId, outcome, at: context.now });
+};
+
+/** Pure. Keys of the kernel's timers. */
+export const timerKeys = {
+  idle: (programId: ProgramId): string => `idle:${programId}`,
+  hold: (programId: ProgramId): string => `hold:${programId}`,
+  move: 'move',
+} as const;

@@ -1,0 +1,92 @@
+import { emit, type Context } from './context.js';
+import { dispatchWaiting, forgetHome } from './dispatching.js';
+import type { EngineDraining, EngineJoined, EngineLost, EngineObserved, PinChanged } from './event.js';
+import { refreshRank, releaseQueue } from './queueing.js';
+import { forgetPin } from './retention.js';
+import type { EngineRecord, PinRecord, ProgramRecord } from './state.js';
+import { TurnQueue } from './turn-queue.js';
+import { requeue } from './turns.js';
+
+/** Modifies state. A new epoch of a known engine is a loss first. */
+export const joinEngine = (context: Context, event: EngineJoined): void => {
+  const { engineId } = event.engine;
+  const known = context.state.engines.get(engineId);
+  if (known !== undefined) dropEngine(context, known, 'ENGINE_RESTARTED');
+  context.state.engines.set(engineId, {
+    description: event.engine,
+    draining: false,
+    inFlight: new Map(),
+    unstarted: 0,
+    homeTokens: 0,
+    queue: new TurnQueue(),
+    load: null,
+    observedAt: null,
+  });
+  dispatchWaiting(context);
+};
+
+/** Modifies state. News of an older epoch change nothing. */
+export const observeEngine = (context: Context, event: EngineObserved): void => {
+  const engine = context.state.engines.get(event.engineId);
+  if (engine === undefined || engine.description.epoch !== event.epoch) return;
+  if (engine.observedAt !== null && event.observedAt < engine.observedAt) return;
+  engine.load = event.load;
+  engine.observedAt = event.observedAt;
+};
+
+/** Modifies state. */
+export const drainEngine = (context: Context, event: EngineDraining): void => {
+  const engine = context.state.engines.get(event.engineId);
+  if (engine === undefined || engine.draining) return;
+  engine.draining = true;
+  releaseQueue(context, engine);
+  dispatchWaiting(context);
+};
+
+/** Modifies state. */
+export const loseEngine = (context: Context, event: EngineLost): void => {
+  const engine = context.state.engines.get(event.engineId);
+  if (engine === undefined) return;
+  dropEngine(context, engine, event.reason);
+  dispatchWaiting(context);
+};
+
+/**
+ * Turns without output wait again. Turns that had started end through `turnFailed`, which the shell posts when the
+ * engine call breaks; they are no longer counted here.
+ */
+const dropEngine = (context: Context, engine: EngineRecord, reason: string): void => {
+  context.state.engines.delete(engine.description.engineId);
+  releaseQueue(context, engine);
+  forgetHome(context, engine);
+  for (const turn of engine.inFlight.values()) {
+    if (turn.state === 'dispatched') {
+      turn.hold = null;
+      requeue(context, turn, reason);
+    }
+  }
+  engine.inFlight.clear();
+};
+
+/** Modifies state. The engine is the authority: what it says about a pin is taken over. */
+export const changePin = (context: Context, event: PinChanged): void => {
+  const engine = context.state.engines.get(event.engineId);
+  if (engine === undefined || engine.description.epoch !== event.epoch) return;
+  const { programId, engineId, epoch } = event;
+  const program = context.state.programs.get(programId);
+  if (program === undefined) {
+    // A pin of a program that has ended must not outlive it.
+    if (event.change === 'set') emit(context, { type: 'releasePin', programId, engineId, epoch });
+    return;
+  }
+  if (program.pin?.engineId !== engineId || program.pin.epoch !== epoch) return;
+  if (event.change === 'set' || event.change === 'renewed') confirmPin(context, program, program.pin, event);
+  else forgetPin(context, program, event.change);
+};
+
+const confirmPin = (context: Context, program: ProgramRecord, pin: PinRecord, event: PinChanged): void => {
+  if (pin.pinnedTokens === 0) context.state.counters.pinsSet += 1;
+  pin.pinnedTokens = event.pinnedTokens;
+  pin.expiresAt = event.expiresAt;
+  refreshRank(context, program);
+};

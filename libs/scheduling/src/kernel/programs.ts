@@ -1,0 +1,66 @@
+import { after } from '../model/units.js';
+import { emit, timerKeys, type Context } from './context.js';
+import { dispatchWaiting } from './dispatching.js';
+import type { ProgramEnded, ProgramStarted } from './event.js';
+import { releasePin } from './retention.js';
+import { moveHome, type ProgramRecord } from './state.js';
+import { abandonTurn } from './turns.js';
+
+/** Modifies state. */
+export const startProgram = (context: Context, event: ProgramStarted): void => {
+  if (context.state.programs.has(event.programId)) return;
+  context.state.programs.set(event.programId, {
+    programId: event.programId,
+    tenantId: event.tenantId,
+    programClass: event.programClass,
+    arrivedAt: event.arrivedAt,
+    idleLimit: event.idleLimit,
+    expectedTurns: event.expectedTurns ?? null,
+    expectedTokens: event.expectedTokens ?? null,
+    contextTokens: event.contextTokens,
+    turnsFinished: event.turnsFinished,
+    turn: null,
+    openToolCalls: new Map(),
+    home: null,
+    pin: null,
+    lastTurnFinishedAt: null,
+    gapHadToolCall: false,
+    lastActivityAt: context.now,
+  });
+  emit(context, {
+    type: 'scheduleTimer',
+    key: timerKeys.idle(event.programId),
+    at: after(context.now, event.idleLimit),
+  });
+};
+
+/** Modifies state. Releases everything that is held for the program. */
+export const endProgram = (context: Context, event: ProgramEnded): void => {
+  const program = context.state.programs.get(event.programId);
+  if (program === undefined) return;
+  if (program.turn !== null) {
+    context.state.counters.turnsCancelled += 1;
+    abandonTurn(context, program.turn);
+  }
+  releasePin(context, program, 'released');
+  moveHome(context.state, program, null);
+  context.state.programs.delete(program.programId);
+  emit(context, { type: 'cancelTimer', key: timerKeys.idle(program.programId) });
+  if (event.outcome === 'completed') {
+    context.options.profile.retention.observe(context.retentionState, {
+      type: 'programCompleted',
+      turns: program.turnsFinished,
+    });
+  }
+  dispatchWaiting(context);
+};
+
+/** Modifies nothing but timers. Ends a program that was silent too long; otherwise looks again later. */
+export const checkIdle = (context: Context, program: ProgramRecord): void => {
+  const endsAt = after(program.turn !== null ? context.now : program.lastActivityAt, program.idleLimit);
+  if (endsAt <= context.now) {
+    emit(context, { type: 'endProgram', programId: program.programId, outcome: 'timedOut' });
+    return;
+  }
+  emit(context, { type: 'scheduleTimer', key: timerKeys.idle(program.programId), at: endsAt });
+};

@@ -1,0 +1,172 @@
+import { after, seconds, type Instant } from '../model/units.js';
+import type { RetentionChoice, RetentionView } from '../policy/retention/retention-policy.js';
+import { decide, emit, resolve, timerKeys, type Context } from './context.js';
+import type { DecisionOutcome } from './decision.js';
+import type { PinTerms } from './command.js';
+import { refreshRank } from './queueing.js';
+import { livePin, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
+
+/** A waiting turn's pin is renewed for this long, and again before it runs out, until the turn takes it over. */
+const WAITING_HOLD = seconds(30);
+const WAITING_RENEWAL = seconds(20);
+
+const COUNTER_OF_OUTCOME = {
+  hit: 'pinsHit',
+  expired: 'pinsExpired',
+  revoked: 'pinsRevoked',
+  released: 'pinsReleased',
+  lost: 'pinsLost',
+} as const;
+
+/** Modifies state. Chooses the pin that rides on a request; the terms go into its hints. */
+export const holdAtDispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): PinTerms | null => {
+  if (turn.isLast) return null;
+  const choice = choose(context, engine, turn.program, turn.promptTokens, { moment: 'dispatch' });
+  if (choice.terms === null) return null;
+  const lowered = lower(engine, choice.terms);
+  const decisionId = record(context, turn.program, engine, choice, lowered, turn);
+  if (lowered.terms !== null) turn.hold = { decisionId, terms: lowered.terms };
+  return lowered.terms;
+};
+
+/** Modifies state. Decides what to keep while a tool runs: sets, renews or releases the program's pin. */
+export const holdForToolCall = (
+  context: Context,
+  program: ProgramRecord,
+  call: Pick<RetentionView, 'tool' | 'toolTimeout'>,
+): void => {
+  const engine = program.home === null ? undefined : context.state.engines.get(program.home.engineId);
+  if (engine === undefined || engine.description.epoch !== program.home?.epoch) return;
+  const choice = choose(context, engine, program, program.contextTokens, { moment: 'toolCall', ...call });
+  // By the kernel's own clock the pin is over, whatever has not been heard of the engine yet.
+  if (program.pin !== null && program.pin.expiresAt <= context.now) forgetPin(context, program, 'expired');
+  const pin = program.pin;
+  if (choice.terms === null) {
+    record(context, program, engine, choice, { terms: null });
+    // While another tool of the program still runs, its own decision stands.
+    if (pin !== null && program.openToolCalls.size <= 1) releasePin(context, program, 'released');
+    return;
+  }
+  const lowered = lower(engine, choice.terms);
+  const decisionId = record(context, program, engine, choice, lowered);
+  if (lowered.terms === null) return;
+  const expiresAt = after(context.now, lowered.terms.ttl);
+  const target = {
+    programId: program.programId,
+    engineId: engine.description.engineId,
+    epoch: engine.description.epoch,
+  };
+  if (pin === null) {
+    emit(context, { type: 'setPin', ...target, terms: lowered.terms });
+    // The engine's `set` event confirms it; until then it is a wish that ranks nothing.
+    program.pin = { ...target, terms: lowered.terms, pinnedTokens: 0, expiresAt, decisionId };
+    return;
+  }
+  if (program.openToolCalls.size > 1 && pin.expiresAt >= expiresAt) return;
+  resolve(context, pin.decisionId, 'replaced');
+  pin.decisionId = decisionId;
+  pin.terms = lowered.terms;
+  pin.expiresAt = expiresAt;
+  emit(context, { type: 'renewPin', ...target, terms: lowered.terms });
+};
+
+/** Modifies state. The engine's answer says what it holds; the decision that rode on the request gets its pin. */
+export const adoptPinOfTurn = (
+  context: Context,
+  turn: TurnRecord,
+  engine: EngineRecord,
+  held: { readonly pinnedTokens: number; readonly expiresAt: Instant } | undefined,
+): void => {
+  if (turn.hold === null) return;
+  const { decisionId, terms } = turn.hold;
+  if (held === undefined) {
+    resolve(context, decisionId, 'lost');
+    context.state.counters.pinsLost += 1;
+    return;
+  }
+  const { engineId, epoch } = engine.description;
+  const { pinnedTokens, expiresAt } = held;
+  context.state.counters.pinsSet += 1;
+  turn.program.pin = { engineId, epoch, terms, pinnedTokens, expiresAt, decisionId };
+};
+
+/** Modifies state. Keeps a pin from expiring while its program's next turn waits. */
+export const holdWhileWaiting = (context: Context, turn: TurnRecord): void => {
+  const { program } = turn;
+  const pin = livePin(program, context.now);
+  if (pin === null || !context.options.profile.retention.holdsWhileWaiting) return;
+  const soonest = after(context.now, WAITING_RENEWAL);
+  if (pin.expiresAt < soonest) {
+    const terms = { ...pin.terms, ttl: WAITING_HOLD };
+    pin.expiresAt = after(context.now, WAITING_HOLD);
+    emit(context, { type: 'renewPin', programId: program.programId, engineId: pin.engineId, epoch: pin.epoch, terms });
+  }
+  turn.hasHoldTimer = true;
+  emit(context, { type: 'scheduleTimer', key: timerKeys.hold(program.programId), at: soonest });
+};
+
+/** Modifies state. Forgets the program's pin because of `outcome`, and counts it. */
+export const forgetPin = (context: Context, program: ProgramRecord, outcome: DecisionOutcome): void => {
+  const pin = program.pin;
+  if (pin === null) return;
+  program.pin = null;
+  resolve(context, pin.decisionId, outcome);
+  if (outcome !== 'replaced') context.state.counters[COUNTER_OF_OUTCOME[outcome]] += 1;
+  refreshRank(context, program);
+};
+
+/** Modifies state. Gives the program's pin up, here and on the engine. */
+export const releasePin = (context: Context, program: ProgramRecord, outcome: DecisionOutcome): void => {
+  const pin = program.pin;
+  if (pin === null) return;
+  emit(context, { type: 'releasePin', programId: program.programId, engineId: pin.engineId, epoch: pin.epoch });
+  forgetPin(context, program, outcome);
+};
+
+const choose = (
+  context: Context,
+  engine: EngineRecord,
+  program: ProgramRecord,
+  contextTokens: number,
+  situation: Pick<RetentionView, 'moment' | 'tool' | 'toolTimeout'>,
+): RetentionChoice =>
+  context.options.profile.retention.choose(context.retentionState, {
+    ...situation,
+    programArrivedAt: program.arrivedAt,
+    turnsFinished: program.turnsFinished,
+    contextTokens,
+    prefillCost: engine.description.prefillCost,
+  });
+
+interface Lowered {
+  readonly terms: PinTerms | null;
+  readonly lowering?: string;
+}
+
+/** Pure. The nearest thing this engine can do. */
+const lower = (engine: EngineRecord, terms: PinTerms): Lowered => {
+  const { pins, softPins } = engine.description.capabilities;
+  if (!pins) return { terms: null, lowering: 'the engine holds no pins: its prefix cache decides alone' };
+  if (terms.soft && !softPins) return { terms: null, lowering: 'the engine holds no soft pins: nothing is held' };
+  return { terms };
+};
+
+const record = (
+  context: Context,
+  program: ProgramRecord,
+  engine: EngineRecord,
+  choice: RetentionChoice,
+  lowered: Lowered,
+  turn?: TurnRecord,
+): number =>
+  decide(context, {
+    kind: 'retention',
+    policy: context.options.profile.retention.type,
+    programId: program.programId,
+    turnId: turn?.turnId,
+    engineId: engine.description.engineId,
+    choice: lowered.terms === null ? 'no-pin' : 'pin',
+    reason: choice.reason,
+    inputs: choice.inputs,
+    lowering: lowered.lowering,
+  });

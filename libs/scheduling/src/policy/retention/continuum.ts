@@ -1,0 +1,180 @@
+import { prefillSeconds } from '../../model/engine.js';
+import { seconds, toSeconds, type Duration } from '../../model/units.js';
+import { RecentDurations } from '../../statistics/recent-durations.js';
+import {
+  SHORTEST_PIN_SECONDS,
+  unyieldingValue,
+  type RetentionChoice,
+  type RetentionFact,
+  type RetentionPolicy,
+  type RetentionView,
+} from './retention-policy.js';
+
+export interface ContinuumParameters {
+  /** K: with at most this many samples a distribution is not used (v6, cold start). */
+  readonly coldSamples: number;
+  /** TTL while even the pooled distribution is cold. `fixed`: 2 s; `ln-b`: ln(T*eta + PR), the optimum under Exp(1). */
+  readonly coldStart: 'fixed' | 'ln-b';
+  /** TTL of the pin that rides on the request, until the tool is known. */
+  readonly handoff: Duration;
+  /** Durations kept for each tool, and for all tools together. */
+  readonly window: number;
+}
+
+export const CONTINUUM_DEFAULTS: ContinuumParameters = {
+  coldSamples: 100,
+  coldStart: 'fixed',
+  handoff: seconds(2),
+  window: 1_000,
+};
+
+/** Constant of the authors' code, and of the `continuum_dy` port while it is cold. */
+const COLD_TTL_SECONDS = 2;
+/** Window of T, in samples (`continuum_dy`). */
+const QUEUE_DELAY_WINDOW = 200;
+
+export interface ContinuumState {
+  readonly all: RecentDurations;
+  readonly byTool: Map<string, RecentDurations>;
+  /** Queueing delays of turns whose KV had been evicted, seconds, newest last. */
+  readonly evictedDelays: number[];
+  /** Running sums of (k, N-k) over the turns of completed programs, for Pearson's correlation. */
+  readonly pairs: { n: number; x: number; y: number; xx: number; yy: number; xy: number };
+}
+
+/**
+ * Continuum (arXiv 2511.02230 v6), section 4: the TTL that maximises
+ *
+ *     P(tau, f) * (T * eta + PR(r)) - tau                                             (equation 2)
+ *
+ * over tau = 0 and all recorded durations, with P the empirical CDF of tool f, T the mean queueing delay of turns
+ * that had been evicted, eta = -Corr(k, N - k) over completed programs and PR(r) the prefill time of the context.
+ * Cold start: with at most K samples of f the CDF of all tools is used; with at most K of all, a constant.
+ * Choices where the paper is silent are those of `continuum_dy` (arXiv 2604.26963's tree): T over the last 200
+ * samples, eta = 1 before two pairs or without variance, strict improvement, no pin at or below 10 ms. A turn counts
+ * as evicted when it returns to find most of its KV gone.
+ */
+export const continuumRetention = (parameters: ContinuumParameters): RetentionPolicy<ContinuumState> => ({
+  type: 'retention.continuum',
+  holdsWhileWaiting: true,
+  initialState: () => ({
+    all: new RecentDurations(parameters.window),
+    byTool: new Map(),
+    evictedDelays: [],
+    pairs: { n: 0, x: 0, y: 0, xx: 0, yy: 0, xy: 0 },
+  }),
+  observe: (state, fact) => learn(parameters, state, fact),
+  choose: (state, view) =>
+    view.moment === 'dispatch' ? handOff(parameters, view) : chooseTtl(parameters, state, view),
+});
+
+/** Modifies `state`. */
+const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: RetentionFact): void => {
+  switch (fact.type) {
+    case 'toolCallEnded': {
+      const duration = toSeconds(fact.duration);
+      let samples = state.byTool.get(fact.tool);
+      if (samples === undefined) {
+        samples = new RecentDurations(parameters.window);
+        state.byTool.set(fact.tool, samples);
+      }
+      samples.add(duration);
+      state.all.add(duration);
+      return;
+    }
+    case 'turnRan':
+      if (!fact.wasEvicted) return;
+      state.evictedDelays.push(toSeconds(fact.queueDelay));
+      if (state.evictedDelays.length > QUEUE_DELAY_WINDOW) state.evictedDelays.shift();
+      return;
+    case 'programCompleted':
+      for (let k = 0; k < fact.turns; k += 1) addPair(state.pairs, k, fact.turns - k);
+  }
+};
+
+const addPair = (pairs: ContinuumState['pairs'], x: number, y: number): void => {
+  pairs.n += 1;
+  pairs.x += x;
+  pairs.y += y;
+  pairs.xx += x * x;
+  pairs.yy += y * y;
+  pairs.xy += x * y;
+};
+
+/** Pure. eta = -Corr(k, N - k), clamped to [-1, 1]; 1 before there is data. */
+export const memoryfulness = ({ n, x, y, xx, yy, xy }: ContinuumState['pairs']): number => {
+  if (n < 2) return 1;
+  const spread = (n * xx - x * x) * (n * yy - y * y);
+  if (spread <= 0) return 1;
+  return -Math.max(-1, Math.min(1, (n * xy - x * y) / Math.sqrt(spread)));
+};
+
+const mean = (values: readonly number[]): number =>
+  values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
+
+const handOff = (parameters: ContinuumParameters, view: RetentionView): RetentionChoice => ({
+  terms: { ttl: parameters.handoff, soft: false, value: unyieldingValue(view.programArrivedAt) },
+  reason: 'held until the tool is known',
+  inputs: { ttlSeconds: toSeconds(parameters.handoff), contextTokens: view.contextTokens },
+});
+
+const chooseTtl = (parameters: ContinuumParameters, state: ContinuumState, view: RetentionView): RetentionChoice => {
+  const reloadSeconds = prefillSeconds(view.prefillCost, view.contextTokens);
+  const queueDelaySeconds = mean(state.evictedDelays);
+  const eta = memoryfulness(state.pairs);
+  const benefitSeconds = queueDelaySeconds * eta + reloadSeconds;
+  const ofTool = state.byTool.get(view.tool ?? '');
+  const isToolWarm = ofTool !== undefined && ofTool.size > parameters.coldSamples;
+  const samples = isToolWarm ? ofTool : state.all;
+  const isCold = samples.size <= parameters.coldSamples;
+  const { ttlSeconds, hitProbability } = isCold
+    ? { ttlSeconds: coldTtl(parameters, benefitSeconds), hitProbability: null }
+    : bestTtl(samples.ascending(), benefitSeconds);
+  const inputs = {
+    tool: view.tool ?? '',
+    samples: samples.size,
+    distribution: isCold ? 'none' : isToolWarm ? 'tool' : 'all tools',
+    reloadSeconds,
+    queueDelaySeconds,
+    eta,
+    benefitSeconds,
+    hitProbability,
+    ttlSeconds,
+    contextTokens: view.contextTokens,
+  };
+  if (ttlSeconds <= SHORTEST_PIN_SECONDS) {
+    return { terms: null, reason: 'no TTL is worth its memory', inputs };
+  }
+  const terms = { ttl: seconds(ttlSeconds), soft: false, value: unyieldingValue(view.programArrivedAt) };
+  return { terms, reason: isCold ? 'too few durations known: constant TTL' : 'TTL of highest net benefit', inputs };
+};
+
+const coldTtl = (parameters: ContinuumParameters, benefitSeconds: number): number => {
+  if (parameters.coldStart === 'fixed') return COLD_TTL_SECONDS;
+  return benefitSeconds > 1 ? Math.log(benefitSeconds) : 0;
+};
+
+/**
+ * Pure. argmax over tau in {0} and the samples of P(tau) * benefit - tau; ties keep the smaller tau.
+ *
+ * @param ascending - durations in seconds, ascending, at least one.
+ * @param benefitSeconds - seconds saved when the KV is still there.
+ */
+export const bestTtl = (
+  ascending: Float64Array,
+  benefitSeconds: number,
+): { readonly ttlSeconds: number; readonly hitProbability: number } => {
+  let best = { ttlSeconds: 0, hitProbability: 0 };
+  let bestReward = 0;
+  for (let index = 0; index < ascending.length; index += 1) {
+    const tau = ascending[index] ?? 0;
+    if (tau === ascending[index + 1]) continue;
+    const hitProbability = (index + 1) / ascending.length;
+    const reward = hitProbability * benefitSeconds - tau;
+    if (reward > bestReward) {
+      bestReward = reward;
+      best = { ttlSeconds: tau, hitProbability };
+    }
+  }
+  return best;
+};
