@@ -1,1 +1,25 @@
-export {};
+export type { CancelTimer, Clock, SystemClockOptions } from './clock.js';
+export { systemClock } from './clock.js';
+export { ManualClock } from './manual-clock.js';
+export type { SettingDescription } from './config/describe-setting.js';
+export type { ConfigProblem, Environment, LoadConfigOptions } from './config/load-config.js';
+export { ConfigError, loadConfig } from './config/load-config.js';
+export { envExample } from './config/env-example.js';
+export type { HostPort } from './config/settings.js';
+export {
+  choiceSetting,
+  durationSetting,
+  flagSetting,
+  hostPortSetting,
+  integerSetting,
+  listSetting,
+  numberSetting,
+  sizeSetting,
+  textValueSetting,
+} from './config/settings.js';
+export type { DomainErrorInit, ErrorKind, ReasonName } from './errors/domain-error.js';
+export { DomainError, invalidFields, isDomainError } from './errors/domain-error.js';
+export type { ErrorLogger, GrpcStatus } from './errors/grpc-status.js';
+export { logErrorOnce, toDomainError, toGrpcStatus } from './errors/grpc-status.js';
+export type { RetryAdvice, StatusRow } from './errors/status-table.js';
+export { statusTable } from './errors/status-table.js';

@@ -71,4 +71,8 @@ export enum Reason {
   CALLER_CANCELLED = 28,
   /** INTERNAL - A bug: the message holds nothing about the cause, the service log does. */
   INTERNAL = 29,
+  /** STORAGE_UNAVAILABLE - The database cannot be reached; what was acknowledged is kept, nothing new can be. */
+  STORAGE_UNAVAILABLE = 30,
+  /** LEASE_LOST - Another replica schedules the pool from now on; retry, and the call reaches it. */
+  LEASE_LOST = 31,
 }
