@@ -20,7 +20,11 @@ const boundaries = [
     onlyDependOnLibsWithTags: ['kind:kernel', 'kind:contract', 'kind:platform'],
     bannedExternalImports: ['@nestjs/*'],
   },
-  { sourceTag: 'kind:sdk', onlyDependOnLibsWithTags: ['kind:contract'], bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg'] },
+  {
+    sourceTag: 'kind:sdk',
+    onlyDependOnLibsWithTags: ['kind:contract'],
+    bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg'],
+  },
   {
     sourceTag: 'kind:sim-app',
     onlyDependOnLibsWithTags: ['kind:kernel', 'kind:simulation', 'kind:contract', 'kind:platform'],
@@ -44,8 +48,18 @@ const boundaries = [
 ];
 
 const impureGlobals = [
-  'Date', 'performance', 'setTimeout', 'setInterval', 'setImmediate', 'queueMicrotask', 'process', 'console', 'crypto',
-  'fetch', 'globalThis', 'window',
+  'Date',
+  'performance',
+  'setTimeout',
+  'setInterval',
+  'setImmediate',
+  'queueMicrotask',
+  'process',
+  'console',
+  'crypto',
+  'fetch',
+  'globalThis',
+  'window',
 ].map((name) => ({ name, message: 'The pure core has no clock, IO or randomness: take the value as a parameter.' }));
 
 const strictRules = {
@@ -66,7 +80,15 @@ const boundaryRule = (depConstraints) => ({
 
 export default tseslint.config(
   {
-    ignores: ['**/dist/**', '**/node_modules/**', '**/src/generated/**', '.nx/**', '.holdfast/**', '**/.venv/**', 'test/fixtures/**'],
+    ignores: [
+      '**/dist/**',
+      '**/node_modules/**',
+      '**/src/generated/**',
+      '.nx/**',
+      '.holdfast/**',
+      '**/.venv/**',
+      'test/fixtures/**',
+    ],
   },
   js.configs.recommended,
   {
@@ -83,11 +105,17 @@ export default tseslint.config(
   {
     // Purity of the core. Specs are exempt: they bring Jest, fast-check and files.
     files: ['libs/scheduling/src/**/*.ts', 'libs/simulation/src/**/*.ts'],
-    ignores: ['**/*.spec.ts'],
+    ignores: ['**/*.spec.ts', '**/*.fixture.ts'],
     rules: {
-      'no-restricted-imports': ['error', { patterns: [{ group: ['node:*', 'fs', 'path', 'os', 'crypto'], message: 'The pure core has no IO.' }] }],
+      'no-restricted-imports': [
+        'error',
+        { patterns: [{ group: ['node:*', 'fs', 'path', 'os', 'crypto'], message: 'The pure core has no IO.' }] },
+      ],
       'no-restricted-globals': ['error', ...impureGlobals],
-      'no-restricted-properties': ['error', { object: 'Math', property: 'random', message: 'Randomness is a seeded stream.' }],
+      'no-restricted-properties': [
+        'error',
+        { object: 'Math', property: 'random', message: 'Randomness is a seeded stream.' },
+      ],
       'no-restricted-syntax': [
         'error',
         { selector: ':function[async=true]', message: 'The pure core has no promises.' },
@@ -98,8 +126,8 @@ export default tseslint.config(
     },
   },
   {
-    // Specs may use anything, and a describe block is as long as the behaviour it describes.
-    files: ['**/*.spec.ts', 'libs/testing/src/**/*.ts', 'test/**/*.ts'],
+    // Specs and what they share (`*.fixture.ts`, never built) may use anything, and a describe block is as long as the behaviour it describes.
+    files: ['**/*.spec.ts', '**/*.fixture.ts', 'libs/testing/src/**/*.ts', 'test/**/*.ts'],
     rules: {
       'max-lines-per-function': 'off',
       ...boundaryRule([{ sourceTag: '*', onlyDependOnLibsWithTags: ['*'] }]),

@@ -35,39 +35,50 @@ export const holdForToolCall = (
   program: ProgramRecord,
   call: Pick<RetentionView, 'tool' | 'toolTimeout'>,
 ): void => {
-  const engine = program.home === null ? undefined : context.state.engines.get(program.home.engineId);
-  if (engine === undefined || engine.description.epoch !== program.home?.epoch) return;
-  const choice = choose(context, engine, program, program.contextTokens, { moment: 'toolCall', ...call });
+  const engine = engineOfContext(context, program);
+  if (engine === null) return;
   // By the kernel's own clock the pin is over, whatever has not been heard of the engine yet.
   if (program.pin !== null && program.pin.expiresAt <= context.now) forgetPin(context, program, 'expired');
-  const pin = program.pin;
-  if (choice.terms === null) {
-    record(context, program, engine, choice, { terms: null });
-    // While another tool of the program still runs, its own decision stands.
-    if (pin !== null && program.openToolCalls.size <= 1) releasePin(context, program, 'released');
-    return;
-  }
-  const lowered = lower(engine, choice.terms);
+  const choice = choose(context, engine, program, program.contextTokens, { moment: 'toolCall', ...call });
+  const lowered: Lowered = choice.terms === null ? { terms: null } : lower(engine, choice.terms);
   const decisionId = record(context, program, engine, choice, lowered);
-  if (lowered.terms === null) return;
-  const expiresAt = after(context.now, lowered.terms.ttl);
-  const target = {
-    programId: program.programId,
-    engineId: engine.description.engineId,
-    epoch: engine.description.epoch,
-  };
+  if (lowered.terms !== null) {
+    holdOn(context, program, engine, lowered.terms, decisionId);
+  } else if (program.openToolCalls.size <= 1) {
+    // While another tool of the program still runs, its own decision stands.
+    releasePin(context, program, 'released');
+  }
+};
+
+/** Pure. The engine that holds the program's context, if it is still the same process. */
+const engineOfContext = (context: Context, program: ProgramRecord): EngineRecord | null => {
+  const engine = program.home === null ? undefined : context.state.engines.get(program.home.engineId);
+  return engine !== undefined && engine.description.epoch === program.home?.epoch ? engine : null;
+};
+
+/** Modifies state. Sets the program's pin, or gives the one it has new terms. */
+const holdOn = (
+  context: Context,
+  program: ProgramRecord,
+  engine: EngineRecord,
+  terms: PinTerms,
+  decisionId: number,
+): void => {
+  const { engineId, epoch } = engine.description;
+  const expiresAt = after(context.now, terms.ttl);
+  const pin = program.pin;
   if (pin === null) {
-    emit(context, { type: 'setPin', ...target, terms: lowered.terms });
+    emit(context, { type: 'setPin', programId: program.programId, engineId, epoch, terms });
     // The engine's `set` event confirms it; until then it is a wish that ranks nothing.
-    program.pin = { ...target, terms: lowered.terms, pinnedTokens: 0, expiresAt, decisionId };
+    program.pin = { engineId, epoch, terms, pinnedTokens: 0, expiresAt, decisionId };
     return;
   }
   if (program.openToolCalls.size > 1 && pin.expiresAt >= expiresAt) return;
   resolve(context, pin.decisionId, 'replaced');
   pin.decisionId = decisionId;
-  pin.terms = lowered.terms;
+  pin.terms = terms;
   pin.expiresAt = expiresAt;
-  emit(context, { type: 'renewPin', ...target, terms: lowered.terms });
+  emit(context, { type: 'renewPin', programId: program.programId, engineId, epoch, terms });
 };
 
 /** Modifies state. The engine's answer says what it holds; the decision that rode on the request gets its pin. */
