@@ -1,1 +1,16 @@
-export {};
+export { EngineModel } from './engine/engine-model.js';
+export type { EngineModelOptions } from './engine/engine-options.js';
+export type {
+  KvRemovedEvent,
+  KvStoredEvent,
+  ModelEvent,
+  ModelPinEvent,
+  PinChange,
+  RevocationReason,
+} from './engine/model-event.js';
+export type { ModelPin } from './engine/model-pin.js';
+export type { ModelRequest } from './engine/model-request.js';
+export type { ModelStats } from './engine/model-stats.js';
+export type { FinishedRequest, ProducedToken, StepOutcome } from './engine/step-outcome.js';
+export type { StepBatch, StepTimeCoefficients } from './profiles/step-time.js';
+export { prefillCostOf, prefillPairs, stepMicros } from './profiles/step-time.js';
