@@ -1,0 +1,97 @@
+import { randomUUID } from 'node:crypto';
+import { kv, vllm } from '@holdfast/contracts';
+import type { EngineCapabilities, EngineDescription } from '@holdfast/scheduling';
+import type { EngineInfo } from '../engine-client.js';
+import { EngineError } from '../engine-error.js';
+import type { EngineLink } from './engine-link.js';
+import { totalBlocksOf } from './load-from-proto.js';
+
+/** What vLLM uses where its servicer does not say: `--block-size` and `--max-num-seqs`. */
+const STOCK_BLOCK_TOKENS = 16;
+const STOCK_MAX_RUNNING = 256;
+
+const stockCapabilities: EngineCapabilities = { pins: false, softPins: false, ordersByRank: false };
+
+/** Tells the epochs of this process from those of an earlier one. */
+const processMark = randomUUID().slice(0, 8);
+
+/** See `EngineClient.info`. Modifies the link: remembers the description. */
+export const discover = async (link: EngineLink): Promise<EngineInfo> => {
+  const { engine, unary } = link;
+  const [model, server, control] = await Promise.all([
+    unary('GetModelInfo', engine, engine.getModelInfo, {}),
+    unary('GetServerInfo', engine, engine.getServerInfo, {}),
+    findKvControl(link),
+  ]);
+  const facts = control === undefined ? await describeStock(link, server) : describeControlled(link, control, server);
+  link.description = facts.description;
+  return {
+    ...facts,
+    model: model.servedModelName === '' ? model.modelPath : model.servedModelName,
+    vocabularySize: model.vocabSize,
+    maxContextTokens: model.maxContextLength,
+    eosTokenIds: model.eosTokenIds,
+  };
+};
+
+/** Undefined when the engine has no KvControl: nobody serves it, or nobody listens on its own address. */
+const findKvControl = async (link: EngineLink): Promise<kv.GetInfoResponse | undefined> => {
+  try {
+    return await link.unary('GetInfo', link.kvControl, link.kvControl.getInfo, {});
+  } catch (error) {
+    if (!(error instanceof EngineError)) throw error;
+    const isAbsent =
+      error.reason === 'ENGINE_CAPABILITY_MISSING' || (link.hasOwnKvAddress && error.reason === 'ENGINE_UNREACHABLE');
+    if (isAbsent) return undefined;
+    throw error;
+  }
+};
+
+type Facts = Pick<EngineInfo, 'description' | 'kind' | 'version'>;
+
+const describeControlled = (
+  link: EngineLink,
+  control: kv.GetInfoResponse,
+  server: vllm.GetServerInfoResponse,
+): Facts => {
+  if (control.interfaceVersion < 1 || control.epoch === '' || control.blockSize === 0) {
+    const got = `interface_version ${control.interfaceVersion}, epoch "${control.epoch}", block_size ${control.blockSize}`;
+    const message = `GetInfo: ${got}; needed are a version of at least 1, an epoch and a block size`;
+    throw new EngineError({ reason: 'ENGINE_PROTOCOL_VIOLATED', engineId: link.engineId, message });
+  }
+  const description: EngineDescription = {
+    engineId: link.engineId,
+    epoch: control.epoch,
+    capabilities: { pins: true, softPins: control.softPins, ordersByRank: control.ordersByRank },
+    totalBlocks: control.totalBlocks,
+    blockTokens: control.blockSize,
+    maxRunningRequests: firstPositive(control.maxRunningRequests, server.maxNumSeqs, STOCK_MAX_RUNNING),
+    prefillCost: link.prefillCost,
+  };
+  return { description, kind: control.engineKind, version: control.engineVersion };
+};
+
+const describeStock = async (link: EngineLink, server: vllm.GetServerInfoResponse): Promise<Facts> => {
+  const loads = await link.unary('GetLoads', link.engine, link.engine.getLoads, { include: [] });
+  const blockTokens = firstPositive(server.blockSize, STOCK_BLOCK_TOKENS);
+  const maxRunning = loads.loads.reduce((most, load) => Math.max(most, load.maxRunningRequests), 0);
+  const description: EngineDescription = {
+    engineId: link.engineId,
+    epoch: stockEpoch(link, server),
+    capabilities: stockCapabilities,
+    totalBlocks: totalBlocksOf(loads.loads, blockTokens),
+    blockTokens,
+    maxRunningRequests: firstPositive(server.maxNumSeqs, maxRunning, STOCK_MAX_RUNNING),
+    prefillCost: link.prefillCost,
+  };
+  return { description, kind: 'vllm-stock', version: loads.version };
+};
+
+/**
+ * A stock engine names no epoch. Each loss of the connection may have been a restart, so each starts a new one: KV that
+ * is believed lost costs a prefill, KV that is believed held costs a wrong placement.
+ */
+const stockEpoch = (link: EngineLink, server: vllm.GetServerInfoResponse): string =>
+  ['stock', processMark, link.losses, server.kvEngineId].filter((part) => part !== '').join('-');
+
+const firstPositive = (...values: readonly number[]): number => values.find((value) => value > 0) ?? 0;

@@ -1,0 +1,117 @@
+/**
+ * The bytes of a GenerateRequest. A prompt of 100,000 tokens travels in each turn, so the packed token ids are written
+ * straight from the Uint32Array into one buffer of the exact size; everything else goes through the generated codec.
+ * The result is byte for byte what the generated codec writes (generate-request.prop.spec.ts).
+ */
+import { vllm } from '@holdfast/contracts';
+import type { GenerateSampling } from '../engine-client.js';
+
+/** A GenerateRequest whose prompt stays a Uint32Array. */
+export interface GenerateRequestParts {
+  readonly requestId: string;
+  readonly promptIds: Uint32Array;
+  readonly sampling: vllm.SamplingParams;
+  /** The JSON of the hints; absent for engines that do not understand them. */
+  readonly hintsJson?: string;
+}
+
+/** `input.tokenized` is field 2, length-delimited; `TokenizedInput.input_ids` is field 2, packed. */
+const TOKENIZED_TAG = 0x12;
+const INPUT_IDS_TAG = 0x12;
+
+/** Pure. The wire form. */
+export const serializeGenerateRequest = (parts: GenerateRequestParts): Buffer => {
+  const head = vllm.GenerateRequest.encode(frame({ requestId: parts.requestId })).finish();
+  const rest = frame({
+    samplingParams: parts.sampling,
+    stream: true,
+    ...(parts.hintsJson === undefined ? {} : { kvTransferParamsJson: parts.hintsJson }),
+  });
+  const tail = vllm.GenerateRequest.encode(rest).finish();
+  const packedBytes = packedLength(parts.promptIds);
+  // An empty packed field is not written at all, the message around it is.
+  const innerBytes = packedBytes === 0 ? 0 : 1 + varintLength(packedBytes) + packedBytes;
+  const out = Buffer.allocUnsafe(head.length + 1 + varintLength(innerBytes) + innerBytes + tail.length);
+  out.set(head, 0);
+  let at = head.length;
+  out[at++] = TOKENIZED_TAG;
+  at = writeVarint(out, at, innerBytes);
+  if (packedBytes > 0) {
+    out[at++] = INPUT_IDS_TAG;
+    at = writeVarint(out, at, packedBytes);
+    at = writePacked(out, at, parts.promptIds);
+  }
+  out.set(tail, at);
+  return out;
+};
+
+const frame = (fields: Partial<vllm.GenerateRequest>): vllm.GenerateRequest => ({
+  requestId: '',
+  input: undefined,
+  samplingParams: undefined,
+  stream: false,
+  ...fields,
+});
+
+const varintLength = (value: number): number =>
+  value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+
+const packedLength = (ids: Uint32Array): number => {
+  let bytes = 0;
+  for (let i = 0; i < ids.length; i++) bytes += varintLength(ids[i] as number);
+  return bytes;
+};
+
+const writeVarint = (out: Buffer, start: number, value: number): number => {
+  let at = start;
+  let left = value;
+  while (left >= 0x80) {
+    out[at++] = (left & 0x7f) | 0x80;
+    left >>>= 7;
+  }
+  out[at++] = left;
+  return at;
+};
+
+const writePacked = (out: Buffer, start: number, ids: Uint32Array): number => {
+  let at = start;
+  for (let i = 0; i < ids.length; i++) at = writeVarint(out, at, ids[i] as number);
+  return at;
+};
+
+/**
+ * Pure. The sampling parameters on the wire. Zero is "unset" to the engine for top_p and repetition_penalty; both are
+ * sent as 1 so that no engine can read it otherwise. Throws RangeError, naming the field, for a value that the wire
+ * cannot carry.
+ */
+export const samplingToProto = (sampling: GenerateSampling): vllm.SamplingParams => ({
+  ...(sampling.temperature === undefined ? {} : { temperature: within('temperature', sampling.temperature, 0, 100) }),
+  topP: within('topP', sampling.topP ?? 1, 1e-6, 1),
+  topK: whole('topK', sampling.topK ?? 0, 0, 0xffff_ffff),
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  maxTokens: whole('maxTokens', sampling.maxTokens, 1, 0xffff_ffff),
+  minTokens: whole('minTokens', sampling.minTokens ?? 0, 0, sampling.maxTokens),
+  stop: [...(sampling.stop ?? [])],
+  stopTokenIds: [],
+  skipSpecialTokens: true,
+  spacesBetweenSpecialTokens: true,
+  ignoreEos: sampling.ignoreEos ?? false,
+  n: 1,
+  constraint: undefined,
+  ...(sampling.seed === undefined ? {} : { seed: whole('seed', sampling.seed, -0x8000_0000, 0x7fff_ffff) }),
+  includeStopStrInOutput: false,
+  logitBias: {},
+});
+
+const within = (field: string, value: number, low: number, high: number): number => {
+  if (value >= low && value <= high) return value;
+  throw new RangeError(`sampling.${field} is ${value}; allowed is ${low} to ${high}`);
+};
+
+const whole = (field: string, value: number, low: number, high: number): number => {
+  if (Number.isInteger(value)) return within(field, value, low, high);
+  throw new RangeError(`sampling.${field} is ${value}; allowed is a whole number from ${low} to ${high}`);
+};
