@@ -186,12 +186,12 @@ export class EngineModel {
     const { step } = this;
     if (step === null) throw new Error('no step is under way; startStep comes first');
     this.step = null;
+    this.expire(step.endsAt);
     const tokens: ProducedToken[] = [];
     const finished: FinishedRequest[] = this.rejected.map(rejection);
     this.rejected = [];
     for (const state of step.batch) {
-      // Aborted while the step was under way, perhaps followed by another request of the same id.
-      if (this.requests.get(state.request.requestId) !== state) continue;
+      if (!this.holds(state)) continue;
       state.computed += state.scheduled;
       state.scheduled = 0;
       this.memory.registerFull(state);
@@ -200,7 +200,8 @@ export class EngineModel {
       if (state.produced === state.request.outputTokens) finished.push(this.finish(state, step.endsAt));
     }
     this.outputTokens += tokens.length;
-    return { at: step.endsAt, tokens, finished, preempted: step.preempted.map(({ request }) => request.requestId) };
+    const preempted = step.preempted.filter((state) => this.holds(state)).map(({ request }) => request.requestId);
+    return { at: step.endsAt, tokens, finished, preempted };
   }
 
   /** Modifies state: hands over the events since the last call, in order. */
@@ -216,6 +217,11 @@ export class EngineModel {
   /** Modifies state. Ends every pin whose time has come by `now`. */
   expire(now: Instant): void {
     this.pinTable.expire(now);
+  }
+
+  /** False when it was aborted while the step was under way, perhaps followed by another request of the same id. */
+  private holds(state: RequestState): boolean {
+    return this.requests.get(state.request.requestId) === state;
   }
 
   private produce(state: RequestState): ProducedToken {

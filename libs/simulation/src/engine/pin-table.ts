@@ -120,8 +120,7 @@ export class PinTable {
   giveWay(reason: RevocationReason): boolean {
     if (this.pool.pinned === 0) return false;
     const { users, hardPins } = this.pool;
-    const unused = this.hard.all.filter((pin) => users[lastBlock(pin)] === 0);
-    const victim = unused.find((pin) => hardPins[lastBlock(pin)] === 1) ?? unused[0];
+    const victim = firstToYield(this.hard.all, (block) => users[block] === 0, hardPins);
     if (victim === undefined) return false;
     this.revoke(victim, reason);
     return true;
@@ -133,10 +132,8 @@ export class PinTable {
    */
   surrenderBlock(reason: RevocationReason): boolean {
     const { pool } = this;
-    const { softPins } = pool;
     while (pool.softIdle > 0 && pool.unprotected === 0) {
-      const idle = this.soft.all.filter((pin) => pool.isIdle(lastBlock(pin)));
-      const pin = idle.find((candidate) => softPins[lastBlock(candidate)] === 1) ?? idle[0];
+      const pin = firstToYield(this.soft.all, (block) => pool.isIdle(block), pool.softPins);
       if (pin === undefined) return false;
       this.shrink(pin, reason);
     }
@@ -198,3 +195,19 @@ export class PinTable {
 }
 
 const lastBlock = (pin: PinRecord): number => pin.blocks[pin.count - 1]!;
+
+/** The first pin that alone holds its last block back; failing that, the first whose last block nobody uses. */
+const firstToYield = (
+  pins: readonly PinRecord[],
+  isUnused: (block: number) => boolean,
+  pinCounts: Int32Array,
+): PinRecord | undefined => {
+  let shared: PinRecord | undefined;
+  for (const pin of pins) {
+    const block = lastBlock(pin);
+    if (!isUnused(block)) continue;
+    if (pinCounts[block] === 1) return pin;
+    shared ??= pin;
+  }
+  return shared;
+};

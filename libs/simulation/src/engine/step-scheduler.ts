@@ -60,15 +60,14 @@ export class StepScheduler {
   }
 
   private scheduleRunning(): void {
-    let position = 0;
-    while (position < this.running.length && this.budget > 0) {
-      const request = this.running[position]!;
+    // A copy, since preemption takes requests out of the list.
+    for (const request of [...this.running]) {
+      if (this.budget === 0) return;
+      if (request.isPreempted) continue;
       const tokens = Math.min(request.tokens - request.computed, this.budget);
       if (!this.makeRoom(request, request.computed + tokens)) continue;
       request.scheduled = tokens;
       this.budget -= tokens;
-      // A preemption may have taken requests before this one out of the list.
-      position = this.running.indexOf(request, Math.max(0, position - this.preempted.length)) + 1;
     }
   }
 
