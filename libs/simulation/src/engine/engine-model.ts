@@ -157,6 +157,20 @@ export class EngineModel {
     };
   }
 
+  /** Pure. Prompt tokens found in the cache at first admission; `undefined` before it, or for an id not in the engine. */
+  cachedTokensOf(requestId: string): number | undefined {
+    return this.requests.get(requestId)?.cachedTokens;
+  }
+
+  /** Pure. Known tokens of waiting requests that are not in the cache now: prefill work that queues. */
+  waitingUncachedTokens(): number {
+    let tokens = 0;
+    for (const state of this.scheduler.waiting.all) {
+      tokens += state.tokens - this.memory.hitLength(state) * this.options.blockTokens;
+    }
+    return tokens;
+  }
+
   /** Pure. True while a request waits or runs, or one that cannot fit has not been reported yet. */
   hasWork(): boolean {
     return this.requests.size > 0 || this.rejected.length > 0;

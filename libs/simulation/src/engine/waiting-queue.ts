@@ -16,6 +16,11 @@ export class WaitingQueue {
     return this.reversed.length;
   }
 
+  /** Pure. All of them, last one first. */
+  get all(): readonly RequestState[] {
+    return this.reversed;
+  }
+
   /** Pure. The request that comes first. */
   get head(): RequestState | undefined {
     return this.reversed.at(-1);
