@@ -37,7 +37,8 @@ const plainMeanings: Readonly<Partial<Record<status, EngineErrorReason>>> = {
   [status.UNIMPLEMENTED]: 'ENGINE_CAPABILITY_MISSING',
   [status.INVALID_ARGUMENT]: 'FIELD_INVALID',
   [status.OUT_OF_RANGE]: 'FIELD_INVALID',
-  [status.CANCELLED]: 'CALLER_CANCELLED',
+  // The caller's own abort is told apart before this: here the engine or its shutdown cut the call.
+  [status.CANCELLED]: 'ENGINE_UNREACHABLE',
   [status.ABORTED]: 'EPOCH_STALE',
 };
 
