@@ -1,1 +1,45 @@
-export {};
+export type { DatabaseOptions } from './database.js';
+export { Database } from './database.js';
+export { type AppliedMigrations, applyMigrations } from './migrations.js';
+export type { ContextStep } from './model/context.js';
+export { rebuildContext } from './model/context.js';
+export type {
+  DecisionRow,
+  JsonValue,
+  PinRow,
+  PoolEventRow,
+  ProgramRow,
+  RequestRow,
+  RowChanges,
+  Rows,
+  StoredFinishReason,
+  StoredProgramState,
+  StoredToolCallOutcome,
+  StoredTurnInputKind,
+  StoredTurnState,
+  TableName,
+  ToolCallRow,
+  TurnRow,
+} from './model/rows.js';
+export { programStates, turnStates } from './model/rows.js';
+export { tokenIdsFromBytes, tokenIdsToBytes } from './model/token-ids.js';
+export type { LeaseAttempt, PoolLease } from './pool-lease-store.js';
+export { PoolLeaseStore } from './pool-lease-store.js';
+export { EventRepository } from './repositories/event-repository.js';
+export type { LiveProgram, TextTurn } from './repositories/live-programs.js';
+export type { TurnSummary } from './repositories/mapping.js';
+export type { Page } from './repositories/page.js';
+export type { ProgramFilter } from './repositories/program-repository.js';
+export { ProgramRepository, maxProgramPageSize } from './repositories/program-repository.js';
+export type { StoredDecision } from './repositories/record-repositories.js';
+export {
+  DecisionRepository,
+  PinRepository,
+  RequestRepository,
+  ToolCallRepository,
+} from './repositories/record-repositories.js';
+export type { TurnPageRequest } from './repositories/turn-repository.js';
+export { TurnRepository } from './repositories/turn-repository.js';
+export { LeaseLostError, isOutage } from './storage-errors.js';
+export type { WriteBehindOptions, WriteBehindStats } from './writer/write-behind.js';
+export { WriteBehind } from './writer/write-behind.js';
