@@ -10,5 +10,6 @@ export { createKernel, type Kernel } from './kernel/kernel.js';
 export type { KernelOptions } from './kernel/context.js';
 export type { KernelCounters } from './kernel/state.js';
 export type { EngineView, KernelView, ProgramView } from './kernel/view.js';
+export type { EngineFacts, PolicyFact, ProgramFacts, TurnFacts } from './policy/facts.js';
 export { parsePolicy, policyNames, type PolicyProfile } from './policy/registry.js';
 export { PolicySpecError } from './policy/parameters.js';

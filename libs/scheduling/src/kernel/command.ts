@@ -8,6 +8,7 @@ export type Command =
   | AbortTurn
   | RejectTurn
   | RequeuedTurn
+  | RerankTurn
   | SetPin
   | RenewPin
   | ReleasePin
@@ -74,6 +75,16 @@ export interface RequeuedTurn {
   readonly type: 'requeuedTurn';
   readonly turnId: TurnId;
   readonly reason: string;
+}
+
+/** Give a turn that the engine has already another place in the engine's own order. */
+export interface RerankTurn {
+  readonly type: 'rerankTurn';
+  readonly turnId: TurnId;
+  readonly programId: ProgramId;
+  readonly engineId: EngineId;
+  readonly epoch: EngineEpoch;
+  readonly rank: number;
 }
 
 export interface SetPin {

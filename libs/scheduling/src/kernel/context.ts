@@ -1,5 +1,6 @@
 import type { EngineId, ProgramId, TurnId } from '../model/ids.js';
 import type { Instant } from '../model/units.js';
+import type { PolicyFact } from '../policy/facts.js';
 import type { PolicyProfile } from '../policy/registry.js';
 import type { Command } from './command.js';
 import type { Decision, DecisionOutcome } from './decision.js';
@@ -17,14 +18,23 @@ export interface KernelOptions {
   readonly dispatchWindow: number;
   /** Turns that may wait; the next one is rejected with QUEUE_FULL. */
   readonly maxQueuedTurns: number;
+  /** False: decisions are numbered but not recorded (a simulation that nobody asks why). Default true. */
+  readonly recordsDecisions?: boolean;
+}
+
+/** One state a family. */
+export interface PolicyStates {
+  readonly ordering: unknown;
+  readonly retention: unknown;
+  readonly admission: unknown;
 }
 
 /** What every handler works with during one event. */
 export interface Context {
   readonly options: KernelOptions;
   readonly state: KernelState;
-  /** State of the retention policy; the policy alone knows its shape. */
-  readonly retentionState: unknown;
+  /** State of each policy; the policy alone knows its shape. */
+  readonly policyStates: PolicyStates;
   readonly now: Instant;
   readonly commands: Command[];
 }
@@ -46,6 +56,7 @@ export const decide = (
   const { turnId, engineId, lowering, ...rest } = decision;
   const decisionId = context.state.nextDecisionId;
   context.state.nextDecisionId += 1;
+  if (context.options.recordsDecisions === false) return decisionId;
   emit(context, {
     type: 'recordDecision',
     decision: {
@@ -62,6 +73,7 @@ export const decide = (
 
 /** Modifies state: emits what became of an earlier decision. */
 export const resolve = (context: Context, decisionId: number, outcome: DecisionOutcome): void => {
+  if (context.options.recordsDecisions === false) return;
   emit(context, { type: 'resolveDecision', decisionId, outcome, at: context.now });
 };
 
@@ -70,4 +82,13 @@ export const timerKeys = {
   idle: (programId: ProgramId): string => `idle:${programId}`,
   hold: (programId: ProgramId): string => `hold:${programId}`,
   move: 'move',
+  tick: 'tick',
 } as const;
+
+/** Modifies the states of the policies: every family learns from every fact. */
+export const learn = (context: Context, fact: PolicyFact): void => {
+  const { profile } = context.options;
+  profile.ordering.observe(context.policyStates.ordering, fact, context.now);
+  profile.retention.observe(context.policyStates.retention, fact, context.now);
+  profile.admission?.observe(context.policyStates.admission, fact, context.now);
+};

@@ -107,6 +107,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
   turn.dispatchedAt = context.now;
   engine.inFlight.set(turn.turnId, turn);
   engine.unstarted += 1;
+  engine.activeTokens += turn.promptTokens;
   decide(context, {
     kind: 'dispatch',
     policy: context.options.profile.ordering.type,
@@ -124,7 +125,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
       engineUnstarted: engine.unstarted,
     },
   });
-  const pin = holdAtDispatch(context, turn, engine);
+  const { terms, bid } = holdAtDispatch(context, turn, engine);
   emit(context, {
     type: 'dispatchTurn',
     turnId: turn.turnId,
@@ -136,8 +137,8 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
       turn: turn.index,
       programArrivedAt: program.arrivedAt,
       rank,
-      bid: 0,
-      ...(pin === null ? {} : { pin }),
+      bid,
+      ...(terms === null ? {} : { pin: terms }),
       isLast: turn.isLast,
     },
   });
@@ -148,6 +149,7 @@ export const leaveEngine = (context: Context, turn: TurnRecord): EngineRecord | 
   const engine = turn.engineId === null ? undefined : context.state.engines.get(turn.engineId);
   if (engine === undefined || !engine.inFlight.delete(turn.turnId)) return null;
   if (turn.state === 'dispatched') engine.unstarted -= 1;
+  engine.activeTokens -= turn.promptTokens;
   return engine;
 };
 

@@ -17,6 +17,7 @@ export const joinEngine = (context: Context, event: EngineJoined): void => {
     draining: false,
     inFlight: new Map(),
     unstarted: 0,
+    activeTokens: 0,
     homeTokens: 0,
     queue: new TurnQueue(),
     load: null,
@@ -88,5 +89,5 @@ const confirmPin = (context: Context, program: ProgramRecord, pin: PinRecord, ev
   if (pin.pinnedTokens === 0) context.state.counters.pinsSet += 1;
   pin.pinnedTokens = event.pinnedTokens;
   pin.expiresAt = event.expiresAt;
-  refreshRank(context, program);
+  if (program.turn !== null) refreshRank(context, program.turn);
 };

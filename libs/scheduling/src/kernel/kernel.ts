@@ -11,13 +11,14 @@
 import type { ProgramId } from '../model/ids.js';
 import type { Instant } from '../model/units.js';
 import type { Command } from './command.js';
-import type { Context, KernelOptions } from './context.js';
+import type { Context, KernelOptions, PolicyStates } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import { changePin, drainEngine, joinEngine, loseEngine, observeEngine } from './engines.js';
 import type { KernelEvent, TimerFired } from './event.js';
 import { checkIdle, endProgram, startProgram } from './programs.js';
 import { emptyState, type KernelState } from './state.js';
 import { finishToolCall, startToolCall } from './tool-calls.js';
+import { tick } from './ticks.js';
 import { cancelTurn, failTurn, finishTurn, renewHold, startTurn, submitTurn } from './turns.js';
 import { kernelView, programView, type KernelView, type ProgramView } from './view.js';
 
@@ -37,16 +38,21 @@ export interface Kernel {
 /** Pure. Makes a kernel with nothing in it. */
 export const createKernel = (options: KernelOptions): Kernel => {
   const state = emptyState();
-  const retentionState = options.profile.retention.initialState();
+  const { ordering, retention, admission } = options.profile;
+  const policyStates = {
+    ordering: ordering.initialState(),
+    retention: retention.initialState(),
+    admission: admission?.initialState(),
+  };
   return {
-    handle: (event, now) => handle({ options, state, retentionState }, event, now),
+    handle: (event, now) => handle({ options, state, policyStates }, event, now),
     view: () => kernelView(state),
     program: (programId) => programView(state, programId),
   };
 };
 
 const handle = (
-  kernel: { readonly options: KernelOptions; readonly state: KernelState; readonly retentionState: unknown },
+  kernel: { readonly options: KernelOptions; readonly state: KernelState; readonly policyStates: PolicyStates },
   event: KernelEvent,
   now: Instant,
 ): readonly Command[] => {
@@ -103,6 +109,7 @@ const apply = (context: Context, event: KernelEvent): void => {
 const fireTimer = (context: Context, event: TimerFired): void => {
   const [kind, ...rest] = event.key.split(':');
   if (kind === 'move') return dispatchWaiting(context);
+  if (kind === 'tick') return tick(context);
   const program = context.state.programs.get(rest.join(':'));
   if (program === undefined) return;
   if (kind === 'idle') checkIdle(context, program);

@@ -1,9 +1,11 @@
 import { after } from '../model/units.js';
-import { emit, timerKeys, type Context } from './context.js';
+import { emit, learn, timerKeys, type Context } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import type { ProgramEnded, ProgramStarted } from './event.js';
+import { releaseDeferred } from './queueing.js';
 import { releasePin } from './retention.js';
 import { moveHome, type ProgramRecord } from './state.js';
+import { keepTicking } from './ticks.js';
 import { abandonTurn } from './turns.js';
 
 /** Modifies state. */
@@ -19,6 +21,7 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     expectedTokens: event.expectedTokens ?? null,
     contextTokens: event.contextTokens,
     turnsFinished: event.turnsFinished,
+    attainedTokens: 0,
     turn: null,
     openToolCalls: new Map(),
     home: null,
@@ -32,6 +35,7 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     key: timerKeys.idle(event.programId),
     at: after(context.now, event.idleLimit),
   });
+  keepTicking(context);
 };
 
 /** Modifies state. Releases everything that is held for the program. */
@@ -46,12 +50,9 @@ export const endProgram = (context: Context, event: ProgramEnded): void => {
   moveHome(context.state, program, null);
   context.state.programs.delete(program.programId);
   emit(context, { type: 'cancelTimer', key: timerKeys.idle(program.programId) });
-  if (event.outcome === 'completed') {
-    context.options.profile.retention.observe(context.retentionState, {
-      type: 'programCompleted',
-      turns: program.turnsFinished,
-    });
-  }
+  context.state.waitingOnTools.delete(program);
+  learn(context, { type: 'programEnded', program, completed: event.outcome === 'completed' });
+  releaseDeferred(context);
   dispatchWaiting(context);
 };
 

@@ -1,13 +1,50 @@
-import type { Context } from './context.js';
+import { emit, type Context } from './context.js';
 import { livePin, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
+import type { PoolFacts } from '../policy/admission/admission-policy.js';
 
 /** Pure. The engine that holds the program's KV and takes work, if there is one. */
-export const homeEngine = (context: Context, program: ProgramRecord): EngineRecord | null => {
+const homeEngine = (context: Context, program: ProgramRecord): EngineRecord | null => {
   if (program.home === null) return null;
   const engine = context.state.engines.get(program.home.engineId);
   if (engine === undefined || engine.draining || engine.description.epoch !== program.home.epoch) return null;
   return engine;
 };
+
+/** Modifies state. The turn competes, unless the admission policy keeps it aside. */
+export const admitOrDefer = (context: Context, turn: TurnRecord): void => {
+  const { admission } = context.options.profile;
+  if (admission === undefined || admission.admit(context.policyStates.admission, candidate(turn), poolFacts(context))) {
+    enqueue(context, turn);
+    return;
+  }
+  turn.state = 'deferred';
+  context.state.deferred.set(turn.turnId, turn);
+};
+
+/** Modifies state. Asks the admission policy which of the deferred turns may compete now. */
+export const releaseDeferred = (context: Context): void => {
+  const { admission } = context.options.profile;
+  const { deferred, programs } = context.state;
+  if (admission === undefined || deferred.size === 0) return;
+  const candidates = [...deferred.values()].map(candidate);
+  for (const programId of admission.release(context.policyStates.admission, candidates, poolFacts(context))) {
+    const turn = programs.get(programId)?.turn;
+    if (turn?.state !== 'deferred') continue;
+    deferred.delete(turn.turnId);
+    enqueue(context, turn);
+  }
+};
+
+const candidate = (turn: TurnRecord): { readonly program: ProgramRecord; readonly turn: TurnRecord } => ({
+  program: turn.program,
+  turn,
+});
+
+const poolFacts = (context: Context): PoolFacts => ({
+  engines: [...context.state.engines.values()],
+  programs: context.state.programs,
+  now: context.now,
+});
 
 /** Modifies state. Puts a turn into the queue of its home engine, or into the shared one. */
 export const enqueue = (context: Context, turn: TurnRecord): void => {
@@ -18,8 +55,9 @@ export const enqueue = (context: Context, turn: TurnRecord): void => {
   context.state.queuedTurns += 1;
 };
 
-/** Modifies state. Takes a queued turn out of its queue. */
+/** Modifies state. Takes a turn out of the queue, or from among the deferred. */
 export const dequeue = (context: Context, turn: TurnRecord): void => {
+  if (context.state.deferred.delete(turn.turnId)) return;
   turn.queue?.remove(turn);
   turn.queue = null;
   context.state.queuedTurns -= 1;
@@ -34,20 +72,27 @@ export const releaseQueue = (context: Context, engine: EngineRecord): void => {
   }
 };
 
-/** Modifies state. The program's pin changed, so its waiting turn may rank differently. */
-export const refreshRank = (context: Context, program: ProgramRecord): void => {
-  const turn = program.turn;
-  if (turn === null || turn.queue === null) return;
+/** Modifies state. Something that the order may depend on has changed; engines that order by rank are told. */
+export const refreshRank = (context: Context, turn: TurnRecord): void => {
+  if (turn.state === 'deferred') return;
   const rank = rankOf(context, turn);
   if (rank === turn.rank) return;
   turn.rank = rank;
-  turn.queue.reorder(turn);
+  if (turn.queue !== null) {
+    turn.queue.reorder(turn);
+    return;
+  }
+  const engine = turn.engineId === null ? undefined : context.state.engines.get(turn.engineId);
+  if (engine === undefined || !engine.description.capabilities.ordersByRank) return;
+  const { engineId, epoch } = engine.description;
+  emit(context, { type: 'rerankTurn', turnId: turn.turnId, programId: turn.program.programId, engineId, epoch, rank });
 };
 
 /** Pure. */
-export const rankOf = (context: Context, turn: TurnRecord): number =>
-  context.options.profile.ordering.rank({
-    turnSubmittedAt: turn.submittedAt,
-    programArrivedAt: turn.program.arrivedAt,
+const rankOf = (context: Context, turn: TurnRecord): number =>
+  context.options.profile.ordering.rank(context.policyStates.ordering, {
+    program: turn.program,
+    turn,
     isPinned: livePin(turn.program, context.now) !== null,
+    now: context.now,
   });

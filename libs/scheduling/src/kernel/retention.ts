@@ -1,10 +1,10 @@
-import { after, seconds, type Instant } from '../model/units.js';
+import { after, between, micros, seconds, type Instant } from '../model/units.js';
 import type { RetentionChoice, RetentionView } from '../policy/retention/retention-policy.js';
 import { decide, emit, resolve, timerKeys, type Context } from './context.js';
 import type { DecisionOutcome } from './decision.js';
 import type { PinTerms } from './command.js';
 import { refreshRank } from './queueing.js';
-import { livePin, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
+import { livePin, type EngineRecord, type OpenToolCall, type ProgramRecord, type TurnRecord } from './state.js';
 
 /** A waiting turn's pin is renewed for this long, and again before it runs out, until the turn takes it over. */
 const WAITING_HOLD = seconds(30);
@@ -18,15 +18,23 @@ const COUNTER_OF_OUTCOME = {
   lost: 'pinsLost',
 } as const;
 
-/** Modifies state. Chooses the pin that rides on a request; the terms go into its hints. */
-export const holdAtDispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): PinTerms | null => {
-  if (turn.isLast) return null;
-  const choice = choose(context, engine, turn.program, turn.promptTokens, { moment: 'dispatch' });
-  if (choice.terms === null) return null;
+/** Modifies state. Chooses the pin that rides on a request, and the turn's bid; both go into its hints. */
+export const holdAtDispatch = (
+  context: Context,
+  turn: TurnRecord,
+  engine: EngineRecord,
+): { readonly terms: PinTerms | null; readonly bid: number } => {
+  const choice = choose(context, engine, turn.program, {
+    moment: 'dispatch',
+    contextTokens: turn.promptTokens,
+    elapsed: micros(0),
+  });
+  const bid = choice.bid ?? 0;
+  if (turn.isLast || choice.terms === null) return { terms: null, bid };
   const lowered = lower(engine, choice.terms);
   const decisionId = record(context, turn.program, engine, choice, lowered, turn);
   if (lowered.terms !== null) turn.hold = { decisionId, terms: lowered.terms };
-  return lowered.terms;
+  return { terms: lowered.terms, bid };
 };
 
 /** Modifies state. Decides what to keep while a tool runs: sets, renews or releases the program's pin. */
@@ -39,7 +47,8 @@ export const holdForToolCall = (
   if (engine === null) return;
   // By the kernel's own clock the pin is over, whatever has not been heard of the engine yet.
   if (program.pin !== null && program.pin.expiresAt <= context.now) forgetPin(context, program, 'expired');
-  const choice = choose(context, engine, program, program.contextTokens, { moment: 'toolCall', ...call });
+  const { contextTokens } = program;
+  const choice = choose(context, engine, program, { moment: 'toolCall', contextTokens, elapsed: micros(0), ...call });
   const lowered: Lowered = choice.terms === null ? { terms: null } : lower(engine, choice.terms);
   const decisionId = record(context, program, engine, choice, lowered);
   if (lowered.terms !== null) {
@@ -48,6 +57,40 @@ export const holdForToolCall = (
     // While another tool of the program still runs, its own decision stands.
     releasePin(context, program, 'released');
   }
+};
+
+/**
+ * Modifies state. The tool still runs; the policy may change its mind about the pin. A pin that is gone stays gone: its
+ * KV may be, too. Renewals at unchanged terms are the way a policy keeps a short pin alive.
+ */
+export const reconsider = (context: Context, program: ProgramRecord): void => {
+  const engine = engineOfContext(context, program);
+  const call = longestOpenCall(program);
+  const pin = livePin(program, context.now);
+  if (engine === null || call === null || pin === null) return;
+  const choice = choose(context, engine, program, {
+    moment: 'reconsider',
+    contextTokens: program.contextTokens,
+    tool: call.tool,
+    elapsed: between(call.startedAt, context.now),
+  });
+  if (choice.terms === null) {
+    record(context, program, engine, choice, { terms: null });
+    releasePin(context, program, 'released');
+    return;
+  }
+  pin.terms = choice.terms;
+  pin.expiresAt = after(context.now, choice.terms.ttl);
+  const { engineId, epoch } = engine.description;
+  emit(context, { type: 'renewPin', programId: program.programId, engineId, epoch, terms: choice.terms });
+};
+
+const longestOpenCall = (program: ProgramRecord): OpenToolCall | null => {
+  let longest: OpenToolCall | null = null;
+  for (const call of program.openToolCalls.values()) {
+    if (longest === null || call.startedAt < longest.startedAt) longest = call;
+  }
+  return longest;
 };
 
 /** Pure. The engine that holds the program's context, if it is still the same process. */
@@ -123,7 +166,7 @@ export const forgetPin = (context: Context, program: ProgramRecord, outcome: Dec
   program.pin = null;
   resolve(context, pin.decisionId, outcome);
   if (outcome !== 'replaced') context.state.counters[COUNTER_OF_OUTCOME[outcome]] += 1;
-  refreshRank(context, program);
+  if (program.turn !== null) refreshRank(context, program.turn);
 };
 
 /** Modifies state. Gives the program's pin up, here and on the engine. */
@@ -138,15 +181,14 @@ const choose = (
   context: Context,
   engine: EngineRecord,
   program: ProgramRecord,
-  contextTokens: number,
-  situation: Pick<RetentionView, 'moment' | 'tool' | 'toolTimeout'>,
+  situation: Pick<RetentionView, 'moment' | 'tool' | 'toolTimeout' | 'contextTokens' | 'elapsed'>,
 ): RetentionChoice =>
-  context.options.profile.retention.choose(context.retentionState, {
+  context.options.profile.retention.choose(context.policyStates.retention, {
     ...situation,
-    programArrivedAt: program.arrivedAt,
-    turnsFinished: program.turnsFinished,
-    contextTokens,
-    prefillCost: engine.description.prefillCost,
+    program,
+    engine,
+    isPinned: livePin(program, context.now) !== null,
+    now: context.now,
   });
 
 interface Lowered {

@@ -17,7 +17,7 @@ export interface TurnRecord {
   readonly sharedTokens: number;
   readonly maxOutputTokens: number;
   readonly isLast: boolean;
-  state: 'queued' | 'dispatched' | 'started';
+  state: 'queued' | 'deferred' | 'dispatched' | 'started';
   /** Order wanted, smaller first; kept current while the turn is queued. */
   rank: number;
   /** Queue it waits in; null when in none. */
@@ -62,6 +62,8 @@ export interface ProgramRecord {
   readonly expectedTokens: number | null;
   contextTokens: number;
   turnsFinished: number;
+  /** Tokens computed for it so far: uncached prompt and output. */
+  attainedTokens: number;
   turn: TurnRecord | null;
   readonly openToolCalls: Map<ToolCallId, OpenToolCall>;
   /** Engine that computed its context last, in which epoch. */
@@ -82,6 +84,8 @@ export interface EngineRecord {
   readonly inFlight: Map<TurnId, TurnRecord>;
   /** Of those, without a first token. */
   unstarted: number;
+  /** Prompt tokens of those. */
+  activeTokens: number;
   /** Context tokens of live programs whose home this is: what they would like to keep here. */
   homeTokens: number;
   /** Turns that wait for this engine, because it holds their KV. */
@@ -116,7 +120,14 @@ export interface KernelState {
   readonly engines: Map<EngineId, EngineRecord>;
   /** Turns that may run on any engine. */
   readonly sharedQueue: TurnQueue;
+  /** Turns that the admission policy keeps aside, in order of deferral. */
+  readonly deferred: Map<TurnId, TurnRecord>;
+  /** Turns in a queue; deferred ones are not. */
   queuedTurns: number;
+  /** A tick is scheduled. */
+  isTicking: boolean;
+  /** Programs between two turns with a tool call open; the one longest not reconsidered first. */
+  readonly waitingOnTools: Set<ProgramRecord>;
   nextTurnSequence: number;
   nextDecisionId: number;
   readonly counters: KernelCounters;
@@ -130,7 +141,10 @@ export const emptyState = (): KernelState => ({
   turns: new Map(),
   engines: new Map(),
   sharedQueue: new TurnQueue(),
+  deferred: new Map(),
   queuedTurns: 0,
+  isTicking: false,
+  waitingOnTools: new Set(),
   nextTurnSequence: 0,
   nextDecisionId: 1,
   counters: {

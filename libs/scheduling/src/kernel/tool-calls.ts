@@ -1,5 +1,5 @@
 import { between, type Duration } from '../model/units.js';
-import type { Context } from './context.js';
+import { learn, type Context } from './context.js';
 import type { ToolCallFinished, ToolCallStarted } from './event.js';
 import { holdForToolCall } from './retention.js';
 import type { ProgramRecord } from './state.js';
@@ -14,6 +14,7 @@ export const startToolCall = (context: Context, event: ToolCallStarted): void =>
   program.lastActivityAt = context.now;
   // A tool that runs beside a turn leaves no gap to bridge.
   if (program.turn !== null) return;
+  context.state.waitingOnTools.add(program);
   holdForToolCall(context, program, timeout === undefined ? { tool } : { tool, toolTimeout: timeout });
 };
 
@@ -24,7 +25,8 @@ export const finishToolCall = (context: Context, event: ToolCallFinished): void 
   if (program === undefined || call === undefined) return;
   program.openToolCalls.delete(event.toolCallId);
   program.lastActivityAt = context.now;
-  learn(context, call.tool, between(call.startedAt, context.now), false);
+  if (program.openToolCalls.size === 0) context.state.waitingOnTools.delete(program);
+  learnDuration(context, program, call.tool, between(call.startedAt, context.now), { inferred: false });
 };
 
 /**
@@ -34,21 +36,20 @@ export const finishToolCall = (context: Context, event: ToolCallFinished): void 
 export const closeOpenToolCalls = (context: Context, program: ProgramRecord): void => {
   if (program.openToolCalls.size === 0) {
     if (program.lastTurnFinishedAt !== null && !program.gapHadToolCall) {
-      learn(context, '', between(program.lastTurnFinishedAt, context.now), true);
+      learnDuration(context, program, '', between(program.lastTurnFinishedAt, context.now), { inferred: true });
     }
     return;
   }
   for (const call of program.openToolCalls.values()) {
-    learn(context, call.tool, between(call.startedAt, context.now), true);
+    learnDuration(context, program, call.tool, between(call.startedAt, context.now), { inferred: true });
   }
   program.openToolCalls.clear();
 };
 
-const learn = (context: Context, tool: string, duration: Duration, inferred: boolean): void => {
-  context.options.profile.retention.observe(context.retentionState, {
-    type: 'toolCallEnded',
-    tool,
-    duration,
-    inferred,
-  });
-};
+const learnDuration = (
+  context: Context,
+  program: ProgramRecord,
+  tool: string,
+  duration: Duration,
+  { inferred }: { readonly inferred: boolean },
+): void => learn(context, { type: 'toolCallEnded', program, tool, duration, inferred });

@@ -1,9 +1,9 @@
 import { prefillSeconds } from '../model/engine.js';
 import { between, micros, seconds } from '../model/units.js';
-import { decide, emit, resolve, timerKeys, type Context } from './context.js';
+import { decide, emit, learn, resolve, timerKeys, type Context } from './context.js';
 import { dispatchWaiting, leaveEngine } from './dispatching.js';
 import type { TurnCancelled, TurnFailed, TurnFinished, TurnStarted, TurnSubmitted } from './event.js';
-import { dequeue, enqueue } from './queueing.js';
+import { admitOrDefer, dequeue, enqueue, releaseDeferred } from './queueing.js';
 import { adoptPinOfTurn, forgetPin, holdWhileWaiting } from './retention.js';
 import { growContext, type ProgramRecord, type TurnRecord } from './state.js';
 import { closeOpenToolCalls } from './tool-calls.js';
@@ -27,7 +27,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
   state.counters.turnsSubmitted += 1;
   program.lastActivityAt = context.now;
   closeOpenToolCalls(context, program);
-  if (state.queuedTurns >= context.options.maxQueuedTurns) {
+  if (state.queuedTurns + state.deferred.size >= context.options.maxQueuedTurns) {
     reject(context, event);
     return;
   }
@@ -55,7 +55,8 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
   program.turn = turn;
   state.turns.set(turn.turnId, turn);
   holdWhileWaiting(context, turn);
-  enqueue(context, turn);
+  context.state.waitingOnTools.delete(program);
+  admitOrDefer(context, turn);
   dispatchWaiting(context);
 };
 
@@ -73,6 +74,8 @@ const reject = (context: Context, event: TurnSubmitted): void => {
   emit(context, { type: 'rejectTurn', turnId: event.turnId, reason: 'QUEUE_FULL', retryAfter: QUEUE_FULL_RETRY });
 };
 
+const isWaiting = (turn: TurnRecord): boolean => turn.state === 'queued' || turn.state === 'deferred';
+
 /** Modifies state. */
 export const startTurn = (context: Context, event: TurnStarted): void => {
   const turn = context.state.turns.get(event.turnId);
@@ -88,7 +91,7 @@ export const startTurn = (context: Context, event: TurnStarted): void => {
 /** Modifies state. */
 export const finishTurn = (context: Context, event: TurnFinished): void => {
   const turn = context.state.turns.get(event.turnId);
-  if (turn === undefined || turn.state === 'queued') return;
+  if (turn === undefined || isWaiting(turn)) return;
   const { program } = turn;
   const engine = leaveEngine(context, turn);
   observeRun(context, turn, event);
@@ -97,31 +100,37 @@ export const finishTurn = (context: Context, event: TurnFinished): void => {
   endTurn(context, turn);
   context.state.counters.turnsFinished += 1;
   program.turnsFinished += 1;
+  program.attainedTokens += Math.max(0, event.promptTokens - event.cachedTokens) + event.outputTokens;
   program.lastTurnFinishedAt = context.now;
   program.gapHadToolCall = false;
   growContext(context.state, program, event.promptTokens + event.outputTokens);
   if (engine !== null) adoptPinOfTurn(context, turn, engine, event.pin);
+  releaseDeferred(context);
   dispatchWaiting(context);
 };
 
-/** Modifies the retention policy's state. */
+/** Modifies the policies' states. */
 const observeRun = (context: Context, turn: TurnRecord, event: TurnFinished): void => {
   const engine = turn.engineId === null ? undefined : context.state.engines.get(turn.engineId);
   if (engine === undefined) return;
   const firstTokenAt = turn.startedAt ?? context.now;
   const uncached = Math.max(0, event.promptTokens - event.cachedTokens);
   const prefill = seconds(prefillSeconds(engine.description.prefillCost, uncached));
-  context.options.profile.retention.observe(context.retentionState, {
+  learn(context, {
     type: 'turnRan',
+    program: turn.program,
+    turn,
     wasEvicted: turn.sharedTokens > 0 && event.cachedTokens < EVICTED_BELOW_SHARE * turn.sharedTokens,
     queueDelay: micros(Math.max(0, between(turn.submittedAt, firstTokenAt) - prefill)),
+    uncachedTokens: uncached,
+    outputTokens: event.outputTokens,
   });
 };
 
 /** Modifies state. A turn that lost its engine before any output waits again; any other failure ends it. */
 export const failTurn = (context: Context, event: TurnFailed): void => {
   const turn = context.state.turns.get(event.turnId);
-  if (turn === undefined || turn.state === 'queued') return;
+  if (turn === undefined || isWaiting(turn)) return;
   leaveEngine(context, turn);
   forgetHold(context, turn);
   if (event.mayRunElsewhere && turn.state === 'dispatched') {
@@ -130,6 +139,7 @@ export const failTurn = (context: Context, event: TurnFailed): void => {
     context.state.counters.turnsFailed += 1;
     endTurn(context, turn);
   }
+  releaseDeferred(context);
   dispatchWaiting(context);
 };
 
@@ -148,12 +158,13 @@ export const cancelTurn = (context: Context, event: TurnCancelled): void => {
   if (turn === undefined) return;
   context.state.counters.turnsCancelled += 1;
   abandonTurn(context, turn);
+  releaseDeferred(context);
   dispatchWaiting(context);
 };
 
 /** Modifies state. Takes a turn away from wherever it is. */
 export const abandonTurn = (context: Context, turn: TurnRecord): void => {
-  if (turn.state === 'queued') {
+  if (isWaiting(turn)) {
     dequeue(context, turn);
   } else {
     const engine = leaveEngine(context, turn);

@@ -21,6 +21,7 @@ export interface KernelView {
   readonly now: Instant;
   readonly programs: number;
   readonly queuedTurns: number;
+  readonly deferredTurns: number;
   readonly turns: number;
   readonly engines: readonly EngineView[];
   readonly counters: Readonly<KernelCounters>;
@@ -42,6 +43,7 @@ export const kernelView = (state: KernelState): KernelView => ({
   now: state.now,
   programs: state.programs.size,
   queuedTurns: state.queuedTurns,
+  deferredTurns: state.deferred.size,
   turns: state.turns.size,
   engines: [...state.engines.values()].map((engine) => ({
     description: engine.description,
@@ -64,7 +66,7 @@ export const programView = (state: KernelState, programId: ProgramId): ProgramVi
   const idlePhase = program.openToolCalls.size > 0 ? 'toolCall' : 'idle';
   return {
     programId,
-    phase: turn === null ? idlePhase : turn.state === 'queued' ? 'queued' : 'running',
+    phase: turn === null ? idlePhase : turn.state === 'queued' || turn.state === 'deferred' ? 'queued' : 'running',
     turnId: turn?.turnId ?? null,
     contextTokens: program.contextTokens,
     turnsFinished: program.turnsFinished,

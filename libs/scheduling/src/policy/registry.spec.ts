@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
-import { seconds } from '../model/units.js';
+import { instant, seconds } from '../model/units.js';
+import { anOrderingView, aProgram, aRetentionView, aTurn } from './policy.fixture.js';
 import { parsePolicy, policyNames } from './registry.js';
 
 describe('a policy spec', () => {
@@ -9,10 +10,7 @@ describe('a policy spec', () => {
 
   it('sets parameters', () => {
     const { retention } = parsePolicy('static-ttl:ttl=1.5m');
-    const choice = retention.choose(null, {
-      moment: 'toolCall', tool: 't', programArrivedAt: 0 as never, turnsFinished: 1, contextTokens: 1,
-      prefillCost: { baseSeconds: 0, perTokenSeconds: 0, perTokenSquaredSeconds: 0 },
-    }); // prettier-ignore
+    const choice = retention.choose(null, aRetentionView());
     expect(choice.terms?.ttl).toBe(seconds(90));
   });
 
@@ -42,7 +40,13 @@ describe('every registered policy', () => {
   it.each(policyNames())('$name ranks with safe integers in this century, pinned or not', ({ name }) => {
     const { ordering } = parsePolicy(name);
     for (const isPinned of [true, false]) {
-      const rank = ordering.rank({ turnSubmittedAt: 1.8e15 as never, programArrivedAt: 1.8e15 as never, isPinned });
+      const late = instant(1.8e15);
+      const view = anOrderingView({
+        program: aProgram({ arrivedAt: late }),
+        turn: aTurn({ submittedAt: late }),
+        isPinned,
+      });
+      const rank = ordering.rank(ordering.initialState(), view);
       expect(Number.isSafeInteger(rank)).toBe(true);
     }
   });

@@ -1,5 +1,6 @@
-import { millis, seconds } from '../model/units.js';
+import { micros, millis, seconds, type Duration } from '../model/units.js';
 import { ParameterReader, PolicySpecError } from './parameters.js';
+import type { AdmissionPolicy } from './admission/admission-policy.js';
 import type { OrderingPolicy } from './ordering/ordering-policy.js';
 import { pinnedFirstProgramFcfs } from './ordering/pinned-first-program-fcfs.js';
 import { programFcfs } from './ordering/program-fcfs.js';
@@ -15,12 +16,16 @@ export interface PolicyProfile {
   readonly name: string;
   readonly ordering: OrderingPolicy;
   readonly retention: RetentionPolicy;
+  /** Absent: every turn competes at once. */
+  readonly admission?: AdmissionPolicy;
+  /** Shortest interval at which one of them wants to look again. */
+  readonly tickEvery?: Duration;
 }
 
 interface RegistryEntry {
   /** One line for people. */
   readonly summary: string;
-  readonly create: (parameters: ParameterReader) => Omit<PolicyProfile, 'name'>;
+  readonly create: (parameters: ParameterReader) => Omit<PolicyProfile, 'name' | 'tickEvery'>;
 }
 
 /** Every policy profile. Adding one: its file, its spec, one line here. */
@@ -73,7 +78,11 @@ export const parsePolicy = (spec: string): PolicyProfile => {
     throw new PolicySpecError(`policy "${spec}" is unknown; known are ${Object.keys(REGISTRY).join(', ')}`);
   }
   const parameters = new ParameterReader(spec, pairs);
-  const profile = { name: spec, ...entry.create(parameters) };
+  const policies = entry.create(parameters);
   parameters.finish();
-  return profile;
+  const intervals = [policies.ordering, policies.retention, policies.admission].flatMap((policy) =>
+    policy?.tickEvery === undefined ? [] : [policy.tickEvery],
+  );
+  const tickEvery = intervals.length === 0 ? {} : { tickEvery: micros(Math.min(...intervals)) };
+  return { name: spec, ...policies, ...tickEvery };
 };

@@ -2,25 +2,29 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { instant, seconds } from '../../model/units.js';
 import { bestTtl, CONTINUUM_DEFAULTS, continuumRetention, memoryfulness, type ContinuumState } from './continuum.js';
+import type { PolicyFact } from '../facts.js';
+import { aProgram, aRetentionView, aTurn } from '../policy.fixture.js';
 import type { RetentionView } from './retention-policy.js';
 
 const policy = continuumRetention({ ...CONTINUUM_DEFAULTS, coldSamples: 3 });
 
-const aView = (changes: Partial<RetentionView> = {}): RetentionView => ({
-  moment: 'toolCall',
-  tool: 'bash',
-  programArrivedAt: instant(0),
-  turnsFinished: 1,
-  contextTokens: 4_000,
-  prefillCost: { baseSeconds: 0, perTokenSeconds: 0.001, perTokenSquaredSeconds: 0 },
-  ...changes,
-});
+const aView = (changes: Partial<RetentionView> = {}): RetentionView => aRetentionView(changes);
+
+const NOW = instant(0);
+
+const aRun = (wasEvicted: boolean): PolicyFact => ({
+  type: 'turnRan', program: aProgram(), turn: aTurn(), wasEvicted, queueDelay: seconds(60), uncachedTokens: 100, outputTokens: 10,
+}); // prettier-ignore
 
 const stateWith = (durations: Readonly<Record<string, readonly number[]>>): ContinuumState => {
   const state = policy.initialState();
   for (const [tool, values] of Object.entries(durations)) {
     for (const value of values) {
-      policy.observe(state, { type: 'toolCallEnded', tool, duration: seconds(value), inferred: false });
+      policy.observe(
+        state,
+        { type: 'toolCallEnded', program: aProgram(), tool, duration: seconds(value), inferred: false },
+        NOW,
+      );
     }
   }
   return state;
@@ -64,9 +68,9 @@ describe("Continuum's TTL", () => {
 
   it('grows with the queueing delay of turns that were evicted, and only of those', () => {
     const state = stateWith({ bash: [1, 6, 6, 6] });
-    policy.observe(state, { type: 'turnRan', wasEvicted: false, queueDelay: seconds(60) });
+    policy.observe(state, aRun(false), NOW);
     expect(policy.choose(state, aView({ contextTokens: 2_000 })).terms).toBeNull();
-    policy.observe(state, { type: 'turnRan', wasEvicted: true, queueDelay: seconds(60) });
+    policy.observe(state, aRun(true), NOW);
     expect(policy.choose(state, aView({ contextTokens: 2_000 }))).toMatchObject({
       terms: { ttl: seconds(6) },
       inputs: { queueDelaySeconds: 60, eta: 1, benefitSeconds: 62 },
@@ -79,7 +83,8 @@ describe("Continuum's TTL", () => {
 
   it('gives pins a value that no bid exceeds, and a lower one to younger programs', () => {
     const valueOf = (arrivedAt: number): number =>
-      policy.choose(policy.initialState(), aView({ programArrivedAt: instant(arrivedAt) })).terms?.value ?? 0;
+      policy.choose(policy.initialState(), aView({ program: aProgram({ arrivedAt: instant(arrivedAt) }) })).terms
+        ?.value ?? 0;
     expect(valueOf(2_000_000)).toBeLessThan(valueOf(1_000_000));
     expect(valueOf(1.79e15)).toBeGreaterThan(1e15);
   });
@@ -88,7 +93,12 @@ describe("Continuum's TTL", () => {
 describe('memoryfulness', () => {
   const after = (...programs: number[]): number => {
     const state = policy.initialState();
-    for (const turns of programs) policy.observe(state, { type: 'programCompleted', turns });
+    for (const turns of programs)
+      policy.observe(
+        state,
+        { type: 'programEnded', program: aProgram({ turnsFinished: turns }), completed: true },
+        NOW,
+      );
     return memoryfulness(state.pairs);
   };
 

@@ -1,11 +1,11 @@
 import { prefillSeconds } from '../../model/engine.js';
 import { seconds, toSeconds, type Duration } from '../../model/units.js';
+import type { PolicyFact } from '../facts.js';
 import { RecentDurations } from '../../statistics/recent-durations.js';
 import {
   SHORTEST_PIN_SECONDS,
   unyieldingValue,
   type RetentionChoice,
-  type RetentionFact,
   type RetentionPolicy,
   type RetentionView,
 } from './retention-policy.js';
@@ -69,7 +69,7 @@ export const continuumRetention = (parameters: ContinuumParameters): RetentionPo
 });
 
 /** Modifies `state`. */
-const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: RetentionFact): void => {
+const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: PolicyFact): void => {
   switch (fact.type) {
     case 'toolCallEnded': {
       const duration = toSeconds(fact.duration);
@@ -87,8 +87,10 @@ const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: Ret
       state.evictedDelays.push(toSeconds(fact.queueDelay));
       if (state.evictedDelays.length > QUEUE_DELAY_WINDOW) state.evictedDelays.shift();
       return;
-    case 'programCompleted':
-      for (let k = 0; k < fact.turns; k += 1) addPair(state.pairs, k, fact.turns - k);
+    case 'programEnded': {
+      const turns = fact.completed ? fact.program.turnsFinished : 0;
+      for (let k = 0; k < turns; k += 1) addPair(state.pairs, k, turns - k);
+    }
   }
 };
 
@@ -113,13 +115,13 @@ const mean = (values: readonly number[]): number =>
   values.length === 0 ? 0 : values.reduce((sum, value) => sum + value, 0) / values.length;
 
 const handOff = (parameters: ContinuumParameters, view: RetentionView): RetentionChoice => ({
-  terms: { ttl: parameters.handoff, soft: false, value: unyieldingValue(view.programArrivedAt) },
+  terms: { ttl: parameters.handoff, soft: false, value: unyieldingValue(view.program.arrivedAt) },
   reason: 'held until the tool is known',
   inputs: { ttlSeconds: toSeconds(parameters.handoff), contextTokens: view.contextTokens },
 });
 
 const chooseTtl = (parameters: ContinuumParameters, state: ContinuumState, view: RetentionView): RetentionChoice => {
-  const reloadSeconds = prefillSeconds(view.prefillCost, view.contextTokens);
+  const reloadSeconds = prefillSeconds(view.engine.description.prefillCost, view.contextTokens);
   const queueDelaySeconds = mean(state.evictedDelays);
   const eta = memoryfulness(state.pairs);
   const benefitSeconds = queueDelaySeconds * eta + reloadSeconds;
@@ -145,7 +147,7 @@ const chooseTtl = (parameters: ContinuumParameters, state: ContinuumState, view:
   if (ttlSeconds <= SHORTEST_PIN_SECONDS) {
     return { terms: null, reason: 'no TTL is worth its memory', inputs };
   }
-  const terms = { ttl: seconds(ttlSeconds), soft: false, value: unyieldingValue(view.programArrivedAt) };
+  const terms = { ttl: seconds(ttlSeconds), soft: false, value: unyieldingValue(view.program.arrivedAt) };
   return { terms, reason: isCold ? 'too few durations known: constant TTL' : 'TTL of highest net benefit', inputs };
 };
 

@@ -9,7 +9,7 @@ export const fixedTtlRetention = (ttl: Duration): RetentionPolicy<null> => ({
   initialState: () => null,
   observe: () => undefined,
   choose: (_state, view) => ({
-    terms: { ttl, soft: false, value: unyieldingValue(view.programArrivedAt) },
+    terms: { ttl, soft: false, value: unyieldingValue(view.program.arrivedAt) },
     reason: 'every context is held for the same time',
     inputs: { ttlSeconds: toSeconds(ttl), contextTokens: view.contextTokens },
   }),

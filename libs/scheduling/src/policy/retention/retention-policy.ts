@@ -1,66 +1,48 @@
 import type { PinTerms } from '../../kernel/command.js';
-import type { PrefillCost } from '../../model/engine.js';
 import type { Duration, Instant } from '../../model/units.js';
+import type { EngineFacts, LearningPolicy, ProgramFacts } from '../facts.js';
 
 /** What a retention policy may look at. */
 export interface RetentionView {
   /**
    * `dispatch`: the turn goes to the engine now and the tool is not known yet; the pin rides on the request and
-   * bridges the moment until it is. `toolCall`: a tool of the program runs now.
+   * bridges the moment until it is. `toolCall`: a tool of the program starts now. `reconsider`: it still runs.
    */
-  readonly moment: 'dispatch' | 'toolCall';
+  readonly moment: 'dispatch' | 'toolCall' | 'reconsider';
+  readonly program: ProgramFacts;
+  /** Engine that holds the KV. */
+  readonly engine: EngineFacts;
+  /** Tokens of KV at stake. */
+  readonly contextTokens: number;
   /** The tool; absent at dispatch. */
   readonly tool?: string;
   /** When the caller gives the tool up. */
   readonly toolTimeout?: Duration;
-  readonly programArrivedAt: Instant;
-  readonly turnsFinished: number;
-  /** Tokens of KV at stake. */
-  readonly contextTokens: number;
-  /** Rebuilding cost on the engine that holds the KV. */
-  readonly prefillCost: PrefillCost;
+  /** Since the tool started. */
+  readonly elapsed: Duration;
+  /** The program's KV is under a live pin. */
+  readonly isPinned: boolean;
+  readonly now: Instant;
 }
-
-/** Facts a policy may learn from. All lie in the past. */
-export type RetentionFact =
-  | {
-      readonly type: 'toolCallEnded';
-      readonly tool: string;
-      readonly duration: Duration;
-      /** The client did not report begin or end: this is the gap between two turns. */
-      readonly inferred: boolean;
-    }
-  | {
-      readonly type: 'turnRan';
-      /** The turn had a context and most of its KV was gone. */
-      readonly wasEvicted: boolean;
-      /** Time from submission to first token, less the prefill of what was not cached. */
-      readonly queueDelay: Duration;
-    }
-  | { readonly type: 'programCompleted'; readonly turns: number };
 
 /** What is to be held, and why. */
 export interface RetentionChoice {
   /** `null`: hold nothing. */
   readonly terms: PinTerms | null;
+  /** At dispatch: what the turn offers for pinned memory; absent means 0. */
+  readonly bid?: number;
   readonly reason: string;
   readonly inputs: Readonly<Record<string, number | string | boolean | null>>;
 }
 
 /**
- * How long to keep a program's KV? Policies are pure over the view and their own state, which the kernel owns.
+ * How long to keep a program's KV, how firmly, and what to bid for that of others?
  *
  * @typeParam S - plain data.
  */
-export interface RetentionPolicy<S = unknown> {
-  /** Typed name, `retention.kebab-name`. */
-  readonly type: string;
+export interface RetentionPolicy<S = unknown> extends LearningPolicy<S> {
   /** A pin whose program's next turn waits already does not expire. */
   readonly holdsWhileWaiting: boolean;
-  /** Pure. */
-  initialState(): S;
-  /** Modifies `state`. */
-  observe(state: S, fact: RetentionFact): void;
   /** Pure. */
   choose(state: S, view: RetentionView): RetentionChoice;
 }

@@ -1,0 +1,29 @@
+import type { ProgramId } from '../../model/ids.js';
+import type { Instant } from '../../model/units.js';
+import type { EngineFacts, LearningPolicy, ProgramFacts, TurnFacts } from '../facts.js';
+
+/** A program and its turn that waits, if it has one. */
+export interface Candidate {
+  readonly program: ProgramFacts;
+  readonly turn: TurnFacts;
+}
+
+/** The pool as an admission policy may see it. */
+export interface PoolFacts {
+  readonly engines: readonly EngineFacts[];
+  readonly programs: ReadonlyMap<ProgramId, ProgramFacts>;
+  readonly now: Instant;
+}
+
+/**
+ * May this turn compete for an engine now? Deferred turns are kept aside, in order of deferral, until the policy
+ * releases their program: at each tick, and whenever a turn or a program has ended.
+ *
+ * @typeParam S - plain data.
+ */
+export interface AdmissionPolicy<S = unknown> extends LearningPolicy<S> {
+  /** Modifies `state`. False defers the turn. */
+  admit(state: S, candidate: Candidate, pool: PoolFacts): boolean;
+  /** Modifies `state`. Programs whose deferred turns may compete from now on, in this order. */
+  release(state: S, deferred: readonly Candidate[], pool: PoolFacts): readonly ProgramId[];
+}

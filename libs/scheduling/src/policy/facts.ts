@@ -1,0 +1,81 @@
+import type { EngineDescription, EngineLoad } from '../model/engine.js';
+import type { ProgramId, ToolCallId, TurnId } from '../model/ids.js';
+import type { Duration, Instant } from '../model/units.js';
+
+/** What a policy may know of a program. Read-only views of the kernel's own records: do not keep them. */
+export interface ProgramFacts {
+  readonly programId: ProgramId;
+  readonly tenantId: string;
+  readonly programClass: string;
+  readonly arrivedAt: Instant;
+  /** Size hints of the client. */
+  readonly expectedTurns: number | null;
+  readonly expectedTokens: number | null;
+  readonly contextTokens: number;
+  readonly turnsFinished: number;
+  /** Tokens computed for the program so far: uncached prompt and output. */
+  readonly attainedTokens: number;
+  readonly lastTurnFinishedAt: Instant | null;
+  readonly openToolCalls: ReadonlyMap<ToolCallId, { readonly tool: string; readonly startedAt: Instant }>;
+}
+
+/** What a policy may know of a turn. Its output length is in the future. */
+export interface TurnFacts {
+  readonly turnId: TurnId;
+  readonly index: number;
+  readonly submittedAt: Instant;
+  readonly promptTokens: number;
+  readonly sharedTokens: number;
+  readonly isLast: boolean;
+  readonly state: 'queued' | 'deferred' | 'dispatched' | 'started';
+  readonly dispatchedAt: Instant | null;
+  readonly startedAt: Instant | null;
+}
+
+/** What a policy may know of an engine; `observedAt` tells the age of `load` (I7). */
+export interface EngineFacts {
+  readonly description: EngineDescription;
+  readonly draining: boolean;
+  /** Prompt tokens of the turns it works on. */
+  readonly activeTokens: number;
+  /** Context tokens of live programs whose KV lies there or lay there last. */
+  readonly homeTokens: number;
+  readonly load: EngineLoad | null;
+  readonly observedAt: Instant | null;
+}
+
+/** Facts that policies learn from. All lie in the past; every family gets all of them. */
+export type PolicyFact =
+  | {
+      readonly type: 'toolCallEnded';
+      readonly program: ProgramFacts;
+      /** Empty when the client named none. */
+      readonly tool: string;
+      readonly duration: Duration;
+      /** The client did not report begin or end: this is the gap between two turns. */
+      readonly inferred: boolean;
+    }
+  | {
+      readonly type: 'turnRan';
+      readonly program: ProgramFacts;
+      readonly turn: TurnFacts;
+      /** The turn had a context and most of its KV was gone. */
+      readonly wasEvicted: boolean;
+      /** Time from submission to first token, less the prefill of what was not cached. */
+      readonly queueDelay: Duration;
+      readonly uncachedTokens: number;
+      readonly outputTokens: number;
+    }
+  | { readonly type: 'programEnded'; readonly program: ProgramFacts; readonly completed: boolean };
+
+/** A rule that learns: its state is plain data that the kernel owns. */
+export interface LearningPolicy<S> {
+  /** Typed name, `family.kebab-name`. */
+  readonly type: string;
+  /** Pure. */
+  initialState(): S;
+  /** Modifies `state`. */
+  observe(state: S, fact: PolicyFact, now: Instant): void;
+  /** The policy wants to look again at this interval; absent: events are enough. */
+  readonly tickEvery?: Duration;
+}
