@@ -7,14 +7,14 @@ import type { Instant } from '@holdfast/scheduling';
 export const EventPriority = {
   /** Steps end first: the blocks and tokens they bring are there for whatever else happens at that instant. */
   stepFinished: 10,
-  /** Then tools return, so that a turn they release competes with new arrivals on equal terms. */
-  toolFinished: 20,
+  /** Pins expire next: a pin is over at its expiry, also for a turn that arrives at that very instant. */
+  pinExpired: 20,
+  /** Then tools return: the programs they belong to have waited longer than those that arrive now. */
+  toolFinished: 30,
   /** Then programs arrive. */
-  programArrived: 30,
+  programArrived: 40,
   /** Then timers of the policy under test fire: they see everything that came before. */
-  timerFired: 40,
-  /** Pins expire after that: a turn that arrives at the last instant still finds its KV. */
-  pinExpired: 50,
+  timerFired: 50,
   /** Last, the next step is scheduled, with all of the above known. */
   stepStarted: 60,
 } as const;

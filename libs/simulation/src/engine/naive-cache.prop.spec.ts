@@ -1,0 +1,129 @@
+import { describe, expect, it } from '@jest/globals';
+import fc from 'fast-check';
+import type { ModelEvent } from './model-event.js';
+import { hardPin, Harness, smallEngine, softPin } from './spec-support/harness.js';
+
+const BLOCK = smallEngine.blockTokens;
+
+/** Prompts over two token ids, so that prefixes are shared all the time. */
+const prompt = fc.array(fc.nat(1), { minLength: 1, maxLength: 20 });
+const turn = fc.record({ prompt, outputTokens: fc.integer({ min: 1, max: 9 }) });
+
+/** Full-block prefixes of some tokens, each as text. */
+const prefixes = (tokens: readonly number[]): string[] =>
+  Array.from({ length: Math.floor(tokens.length / BLOCK) }, (_unused, index) =>
+    tokens.slice(0, (index + 1) * BLOCK).join(),
+  );
+
+/** A prefix cache of strings: no hashes, no counts, no lists, one request at a time. */
+class NaiveCache {
+  /** Oldest first; `null` holds nothing. */
+  private free: (string | null)[];
+
+  constructor(blocks: number) {
+    this.free = Array<string | null>(blocks).fill(null);
+  }
+
+  /** Returns the tokens hit. */
+  serve(promptTokens: readonly number[], outputTokens: readonly number[]): number {
+    const all = [...promptTokens, ...outputTokens];
+    const kept = prefixes(all.slice(0, -1));
+    const limit = Math.floor((promptTokens.length - 1) / BLOCK);
+    const hits: string[] = [];
+    for (const prefix of kept.slice(0, limit)) {
+      if (!this.free.includes(prefix)) break;
+      hits.push(prefix);
+    }
+    this.free = this.free.filter((content) => content === null || !hits.includes(content));
+    const used = Math.ceil((all.length - 1) / BLOCK);
+    // Blocks are taken from the old end, one by one, as the request needs them.
+    this.free.splice(0, used - hits.length);
+    // A block that the request computed although it was there already goes back empty; the older copy counts as used.
+    const twins = kept.filter((prefix) => this.free.includes(prefix));
+    this.free = this.free.filter((content) => content === null || !twins.includes(content));
+    this.free.push(...twins.map(() => null));
+    const table = [...kept, ...Array<null>(used - kept.length).fill(null)];
+    this.free.push(...table.reverse());
+    return hits.length * BLOCK;
+  }
+}
+
+describe('prefix cache', () => {
+  it('hits what a naive cache of strings hits, through any sequence of requests', () => {
+    fc.assert(
+      fc.property(
+        fc.array(turn, { minLength: 1, maxLength: 40 }),
+        fc.integer({ min: 7, max: 14 }),
+        (turns, totalBlocks) => {
+          const harness = new Harness({ totalBlocks });
+          const naive = new NaiveCache(totalBlocks);
+          turns.forEach(({ prompt: tokens, outputTokens }, index) => {
+            const output = Array.from({ length: outputTokens }, (_unused, position) => position % 2);
+            const finished = harness.serve({
+              family: index,
+              promptTokens: tokens.length,
+              promptIds: Uint32Array.from(tokens),
+              outputTokens,
+              outputIdAt: (position) => output[position]!,
+            });
+            expect(finished.cachedTokens).toBe(naive.serve(tokens, output));
+          });
+        },
+      ),
+      { numRuns: 300 },
+    );
+  });
+
+  it('hits exactly the longest prefix that its events say is resident, with pins too', () => {
+    const step = fc.record({
+      turn,
+      program: fc.nat(3),
+      pin: fc.constantFrom('none' as const, 'hard' as const, 'soft' as const),
+      isLast: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+        const harness = new Harness({ totalBlocks: 9, maxPinnedFraction: 0.6 });
+        const resident = new Map<number, string>();
+        steps.forEach(({ turn: { prompt: tokens, outputTokens }, program, pin, isLast }, index) => {
+          const expected = prefixes(tokens.slice(0, -1));
+          const known = new Set(resident.values());
+          const firstMissing = expected.findIndex((prefix) => !known.has(prefix));
+          const finished = harness.serve({
+            family: index,
+            programId: `p${program}`,
+            promptTokens: tokens.length,
+            promptIds: Uint32Array.from(tokens),
+            outputTokens,
+            outputIdAt: (position) => position % 2,
+            isLast,
+            ...(pin === 'none' ? {} : { pin: pin === 'hard' ? hardPin(program) : softPin(program) }),
+          });
+          expect(finished.cachedTokens).toBe((firstMissing < 0 ? expected.length : firstMissing) * BLOCK);
+          applyEvents(resident, harness.events.splice(0));
+          const stats = harness.stats();
+          expect(resident.size).toBe(stats.evictableBlocks + stats.pinnedBlocks);
+        });
+      }),
+      { numRuns: 300 },
+    );
+  });
+});
+
+/** Keeps, for each resident hash, the prefix it stands for; fails on a hash that is stored twice or removed unknown. */
+const applyEvents = (resident: Map<number, string>, events: readonly ModelEvent[]): void => {
+  for (const event of events) {
+    if (event.type === 'removed') {
+      for (const hash of event.blockHashes) expect(resident.delete(hash)).toBe(true);
+    } else if (event.type === 'stored') {
+      let parent = event.parentHash === null ? '' : resident.get(event.parentHash);
+      event.blockHashes.forEach((hash, index) => {
+        expect(parent).toBeDefined();
+        expect(resident.has(hash)).toBe(false);
+        const tokens = event.tokenIds.slice(index * BLOCK, (index + 1) * BLOCK).join();
+        parent = parent === '' ? tokens : `${parent},${tokens}`;
+        resident.set(hash, parent);
+      });
+    }
+  }
+};
