@@ -1,0 +1,124 @@
+import { program as wire } from '@holdfast/contracts';
+import { invalidArgument } from './errors.js';
+
+/** Token ids of the program's model, in order. */
+export type TokenIds = readonly number[] | Uint32Array;
+
+/** A tool call as the model wrote it. */
+export interface ToolCall {
+  /** Id that the answering message names. */
+  readonly toolCallId: string;
+  readonly tool: string;
+  /** A JSON object as text; models write malformed ones, so parse it with care. */
+  readonly argumentsJson: string;
+}
+
+/** One message of a conversation. */
+export interface Message {
+  readonly role: 'system' | 'user' | 'assistant' | 'tool';
+  readonly content: string;
+  /** Tool calls of an assistant message. */
+  readonly toolCalls?: readonly ToolCall[];
+  /** For role `tool`: the call it answers. */
+  readonly toolCallId?: string;
+}
+
+/** What a turn starts from: exactly one of four. */
+export type TurnInput =
+  TextInput<'messages'> | TextInput<'appendMessages'> | IdsInput<'promptIds'> | IdsInput<'appendIds'>;
+
+type InputName = 'messages' | 'appendMessages' | 'promptIds' | 'appendIds';
+
+type Without<Names extends string> = { readonly [Name in Names]?: never };
+
+/** `messages`: the whole conversation. `appendMessages`: what follows the conversation so far. */
+type TextInput<Name extends 'messages' | 'appendMessages'> = { readonly [_ in Name]: readonly Message[] } & {
+  /** Tools that the model may call, in OpenAI's form: `{ type: 'function', function: { name, ... } }`. */
+  readonly tools?: readonly object[];
+} & Without<Exclude<InputName, Name>>;
+
+/** `promptIds`: the whole prompt. `appendIds`: what follows the last prompt and its output. */
+type IdsInput<Name extends 'promptIds' | 'appendIds'> = { readonly [_ in Name]: TokenIds } & Without<
+  Exclude<InputName, Name> | 'tools'
+>;
+
+/** How to generate. What is unset takes the engine's defaults. */
+export interface Sampling {
+  /** Output tokens at most. */
+  readonly maxTokens?: number;
+  /** Output tokens at least. */
+  readonly minTokens?: number;
+  /** Go on after an end-of-sequence token, so that exactly `maxTokens` come. */
+  readonly ignoreEos?: boolean;
+  /** 0 to 2. */
+  readonly temperature?: number;
+  /** Above 0 to 1. */
+  readonly topP?: number;
+  /** 0 means all. */
+  readonly topK?: number;
+  readonly seed?: number;
+  /** Strings that end the output. */
+  readonly stop?: readonly string[];
+}
+
+/** One turn. */
+export type TurnOptions = TurnInput &
+  Sampling & {
+    /** The program will not run another turn: nothing is kept after it. */
+    readonly last?: boolean;
+    /** Cancels the turn, on the engine too. */
+    readonly signal?: AbortSignal;
+    /** Total time in milliseconds, queue wait and retries included. Default: `timeouts.turnMs`. */
+    readonly timeoutMs?: number;
+    /** Idempotency key within the program, 1 to 128 characters. Default: a random one. */
+    readonly requestId?: string;
+  };
+
+/**
+ * Pure. The request of a turn.
+ *
+ * @throws HoldfastError INVALID_ARGUMENT when not exactly one input is given.
+ */
+export function turnRequest(programId: string, requestId: string, options: TurnOptions): wire.RunTurnRequest {
+  return {
+    requestId,
+    programId,
+    input: inputOf(options),
+    sampling: samplingOf(options),
+    last: options.last ?? false,
+  };
+}
+
+const inputOf = (options: TurnOptions): NonNullable<wire.RunTurnRequest['input']> => {
+  const { messages, appendMessages, promptIds, appendIds, tools } = options;
+  const given = Object.entries({ messages, appendMessages, promptIds, appendIds }).filter(([, value]) => value);
+  if (given.length !== 1) {
+    const names = given.map(([name]) => name).join(' and ') || 'no input';
+    throw invalidArgument('turn', `has ${names}; allowed: one of messages, appendMessages, promptIds, appendIds`);
+  }
+  if (messages) return { $case: 'conversation', value: conversation(messages, tools) };
+  if (appendMessages) return { $case: 'appendMessages', value: conversation(appendMessages, tools) };
+  if (promptIds) return { $case: 'prompt', value: { ids: Array.from(promptIds) } };
+  return { $case: 'append', value: { ids: Array.from(appendIds ?? []) } };
+};
+
+const conversation = (messages: readonly Message[], tools: readonly object[] = []): wire.Conversation => ({
+  messages: messages.map(({ role, content, toolCalls = [], toolCallId = '' }) => ({
+    role,
+    content,
+    toolCalls: toolCalls.map((call) => ({ ...call })),
+    toolCallId,
+  })),
+  toolsJson: tools.length === 0 ? '' : JSON.stringify(tools),
+});
+
+const samplingOf = (options: Sampling): wire.Sampling => ({
+  maxTokens: options.maxTokens,
+  minTokens: options.minTokens,
+  ignoreEos: options.ignoreEos ?? false,
+  temperature: options.temperature,
+  topP: options.topP,
+  topK: options.topK,
+  seed: options.seed,
+  stop: [...(options.stop ?? [])],
+});
