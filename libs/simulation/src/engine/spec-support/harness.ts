@@ -27,8 +27,10 @@ export const tokensOf = (family: number, length: number): Uint32Array =>
   Uint32Array.from({ length }, (_unused, index) => family * 1_000_000 + index);
 
 /** Output ids continue the family's token sequence behind a prompt of that length. */
-export const continues = (family: number, promptTokens: number) => (index: number) =>
-  family * 1_000_000 + promptTokens + index;
+export const continues =
+  (family: number, promptTokens: number): ((index: number) => number) =>
+  (index) =>
+    family * 1_000_000 + promptTokens + index;
 
 export const hardPin = (value: number | null, ttl: Duration = micros(1e9)): PinTerms => ({ ttl, soft: false, value });
 export const softPin = (value: number | null, ttl: Duration = micros(1e9)): PinTerms => ({ ttl, soft: true, value });
