@@ -1,0 +1,38 @@
+import { engineProfileNames } from '@holdfast/simulation';
+import { Command } from 'commander';
+
+const DESCRIPTION = `A simulated vLLM-style engine: real wire (vllm.grpc.engine.VllmEngine and holdfast.kv.v1.KvControl
+on one port, with reflection and grpc.health.v1), modelled KV cache, queue and step times, no GPU.
+
+Prints one JSON line on stdout when it serves: {"event":"ready","address":...,"epoch":...,"pid":...}. Logs go to stderr.
+SIGTERM or SIGINT ends it within two seconds. There is no authentication: keep it on loopback.`;
+
+/** The command with all its options, as texts; `cli-options.ts` gives them meaning. */
+export const commandLine = (version: string): Command =>
+  new Command('holdfast-sim-engine')
+    .description(DESCRIPTION)
+    .version(version)
+    .allowExcessArguments(false)
+    .showHelpAfterError('(--help lists the options)')
+    .option('--port <number>', 'TCP port; 0 takes a free one', '0')
+    .option('--host <address>', 'address to listen on', '127.0.0.1')
+    .option('--allow-remote', 'allow a --host that is not loopback', false)
+    .option('--profile <name>', `speed and size: ${engineProfileNames.join(', ')}`, 'h100-llama-3.1-8b')
+    .option('--time-scale <factor>', 'model seconds per real second', '1')
+    .option('--seed <number>', 'decides, with the prompt, what is generated', '1')
+    .option('--model <name>', 'served model name (default: sim-<model of the profile>)')
+    .option('--kv-scale <factor>', "share of the profile's KV pool", '1')
+    .option('--blocks <number>', 'KV blocks, instead of the profile and --kv-scale')
+    .option('--block-size <tokens>', 'tokens in a block (default: of the profile)')
+    .option('--max-running <number>', 'requests that run at once (default: of the profile)')
+    .option('--token-budget <tokens>', 'tokens one step may compute (default: of the profile)')
+    .option('--max-context <tokens>', 'prompt and output together (default: 131072, or the pool if smaller)')
+    .option(
+      '--vocab-size <ids>',
+      'token ids below this are legal; 0 to 255 are bytes, most others have no name',
+      '128256',
+    )
+    .option('--max-pinned-fraction <share>', 'share of the pool that hard pins may take together', '0.95')
+    .option('--epoch <name>', 'names this life of the engine (default: random)')
+    .option('--stats-interval <ms>', 'model milliseconds between load records on an idle event stream', '1000')
+    .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info');
