@@ -23,3 +23,5 @@ export type { ErrorLogger, GrpcStatus } from './errors/grpc-status.js';
 export { logErrorOnce, toDomainError, toGrpcStatus } from './errors/grpc-status.js';
 export type { RetryAdvice, StatusRow } from './errors/status-table.js';
 export { statusTable } from './errors/status-table.js';
+export type { EmbeddedPostgres, PostgresOptions } from './postgres/start-postgres.js';
+export { startPostgres } from './postgres/start-postgres.js';
