@@ -5,3 +5,7 @@ export type { VllmClientOptions, VllmTimeouts, VllmTls } from './vllm/options.js
 export { createVllmClient } from './vllm/create-vllm-client.js';
 export type { HintAnswer } from './vllm/hints.js';
 export { decodeHintAnswer, decodeHints, encodeHintAnswer, encodeHints } from './vllm/hints.js';
+export type { FakeEngineOptions } from './fake/fake-engine-options.js';
+export type { FakeFault } from './fake/fake-core.js';
+export type { FakeEngine } from './fake/create-fake-engine.js';
+export { createFakeEngine } from './fake/create-fake-engine.js';
