@@ -1,0 +1,2 @@
+/** SQL that creates prisma/schema.prisma in an empty database. */
+export declare function schemaSql(): Promise<string>;
