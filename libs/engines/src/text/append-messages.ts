@@ -1,0 +1,80 @@
+/**
+ * The next prompt of a conversation, as an exact extension of the tokens so far. Rendering everything and encoding it
+ * anew would not do: the model's own tokens need not be those that its text encodes to, and one different token breaks
+ * the cached prefix. So the template is rendered without and with the new messages, and only the difference is encoded.
+ */
+import type { ChatMessage } from './chat-message.js';
+import type { ChatTemplate } from './chat-template.js';
+
+/** What is there and what comes on top. */
+export interface AppendOptions {
+  /** Tokens so far: the last prompt and the answer to it, end marker included where the model wrote one. */
+  readonly previousIds: Uint32Array;
+  /** The messages of those tokens, the answer included. */
+  readonly previousMessages: readonly ChatMessage[];
+  readonly newMessages: readonly ChatMessage[];
+  /** Tools in OpenAI's form. */
+  readonly tools?: readonly unknown[];
+}
+
+/** The next prompt. */
+export interface AppendedPrompt {
+  readonly promptIds: Uint32Array;
+  /**
+   * True: the prompt begins with all of the previous tokens. False: the template rewrites earlier messages, so that
+   * everything was encoded anew (a compaction).
+   */
+  readonly extends: boolean;
+}
+
+/** What the text codec brings in. */
+export interface AppendContext {
+  readonly template: ChatTemplate;
+  readonly encode: (text: string) => Uint32Array;
+  /** The text of tokens, markers included. */
+  readonly markedText: (tokenIds: Uint32Array) => string;
+}
+
+/** Pure. */
+export const appendMessages = (options: AppendOptions, context: AppendContext): AppendedPrompt => {
+  const { previousIds, previousMessages, newMessages, tools = [] } = options;
+  const all = [...previousMessages, ...newMessages];
+  const whole = context.template.render(all, tools, { addGenerationPrompt: true });
+  const added = addedText(options, context, whole);
+  if (added === undefined) return { promptIds: context.encode(whole), extends: false };
+  const addedIds = context.encode(added);
+  const promptIds = new Uint32Array(previousIds.length + addedIds.length);
+  promptIds.set(previousIds, 0);
+  promptIds.set(addedIds, previousIds.length);
+  return { promptIds, extends: true };
+};
+
+/** The text after the previous tokens; undefined when the template does not extend. */
+const addedText = (options: AppendOptions, context: AppendContext, whole: string): string | undefined => {
+  const { previousIds, previousMessages, tools = [] } = options;
+  if (previousMessages.at(-1)?.role !== 'assistant') {
+    const soFar = context.markedText(previousIds);
+    return whole.startsWith(soFar) ? whole.slice(soFar.length) : undefined;
+  }
+  const previous = context.template.render(previousMessages, tools, { addGenerationPrompt: false });
+  if (!whole.startsWith(previous)) return undefined;
+  const closing = closingText(options, context);
+  if (closing === undefined || !previous.endsWith(closing)) return undefined;
+  // The model wrote its end marker itself, as a rule: then only what follows the marker is missing.
+  const lastText = context.markedText(previousIds.slice(-1));
+  const missing = lastText !== '' && closing.startsWith(lastText) ? closing.slice(lastText.length) : closing;
+  return missing + whole.slice(previous.length);
+};
+
+const PROBE = 'holdfast-probe-7q';
+
+/** What the template writes after the content of an assistant's message, found by rendering a known content. */
+const closingText = (
+  { previousMessages, tools = [] }: AppendOptions,
+  { template }: AppendContext,
+): string | undefined => {
+  const probe: ChatMessage = { role: 'assistant', content: PROBE };
+  const text = template.render([...previousMessages.slice(0, -1), probe], tools, { addGenerationPrompt: false });
+  const at = text.lastIndexOf(PROBE);
+  return at === -1 ? undefined : text.slice(at + PROBE.length);
+};

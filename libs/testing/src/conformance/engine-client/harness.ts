@@ -1,0 +1,31 @@
+import type { EngineClient } from '@holdfast/engines';
+
+/** What an engine can do, declared where the suite is called: decides which cases are registered. */
+export interface EngineClientTraits {
+  /** Holds pins; otherwise the cases of an engine without them run. */
+  readonly pins: boolean;
+  /** Holds soft pins. */
+  readonly softPins: boolean;
+  /** The harness can stop and start the engine. */
+  readonly restarts: boolean;
+  /** The engine sends its tokenizer. */
+  readonly tokenizer: boolean;
+}
+
+/**
+ * One engine and a client of it. The engine must not be too fast to be seen running: an answer of 2,000 tokens takes a
+ * second or more, or does not go on while nobody pulls. It is idle and empty at the beginning.
+ */
+export interface EngineClientHarness {
+  readonly client: EngineClient;
+  /** Lets engine time pass. */
+  passTime(milliseconds: number): Promise<void>;
+  /** Ends the engine as a crash does. Only with the trait `restarts`. */
+  stop?(): Promise<void>;
+  /** Starts it again after `stop`, on the same address. */
+  start?(): Promise<void>;
+  dispose(): Promise<void>;
+}
+
+/** Starts an engine for one group of cases. */
+export type MakeEngineClientHarness = () => Promise<EngineClientHarness>;
