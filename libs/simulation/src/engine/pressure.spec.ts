@@ -83,6 +83,18 @@ describe('growth of running requests', () => {
     expect(harness.stats()).toMatchObject({ runningRequests: 1, waitingRequests: 1 });
   });
 
+  it('gives the tokens of a preempted request to those behind it in the same step', () => {
+    const harness = new Harness({ totalBlocks: 4, tokenBudget: 5 });
+    harness.submit({ family: 1, promptTokens: 1, outputTokens: 10, rank: 9 });
+    harness.step();
+    harness.submit({ family: 2, promptTokens: 3, outputTokens: 8, rank: 0 });
+    harness.submit({ family: 3, promptTokens: 8, rank: 1 });
+    // These two steps compute 1 and 3 tokens of the third prompt beside the other two requests.
+    for (const running of [2, 2]) expect(harness.step()?.tokens).toHaveLength(running);
+    // The second request needs a block and preempts the first, already scheduled: 4 tokens are left for the third.
+    expect(harness.step()).toMatchObject({ preempted: ['r1'], finished: [{ requestId: 'r3' }] });
+  });
+
   it('produces every token once, in order, whatever was preempted', () => {
     const harness = new Harness({ totalBlocks: 6 });
     for (const family of [1, 2, 3]) harness.submit({ family, promptTokens: 6, outputTokens: 9, rank: -family });
