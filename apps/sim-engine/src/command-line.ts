@@ -1,11 +1,12 @@
 import { engineProfileNames } from '@holdfast/simulation';
 import { Command } from 'commander';
 
-const DESCRIPTION = `A simulated vLLM-style engine: real wire (vllm.grpc.engine.VllmEngine and holdfast.kv.v1.KvControl
-on one port, with reflection and grpc.health.v1), modelled KV cache, queue and step times, no GPU.
-
-Prints one JSON line on stdout when it serves: {"event":"ready","address":...,"epoch":...,"pid":...}. Logs go to stderr.
-SIGTERM or SIGINT ends it within two seconds. There is no authentication: keep it on loopback.`;
+const DESCRIPTION = [
+  'A simulated vLLM-style engine: real wire (vllm.grpc.engine.VllmEngine and holdfast.kv.v1.KvControl on one port, with ' +
+    'reflection and grpc.health.v1), modelled KV cache, queue and step times, no GPU.',
+  'Prints one JSON line on stdout when it serves: {"event":"ready","address":...,"epoch":...,"pid":...}. Logs go to ' +
+    'stderr. SIGTERM or SIGINT ends it within two seconds. There is no authentication: keep it on loopback.',
+].join('\n\n');
 
 /** The command with all its options, as texts; `cli-options.ts` gives them meaning. */
 export const commandLine = (version: string): Command =>
