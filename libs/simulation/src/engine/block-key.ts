@@ -25,7 +25,7 @@ export const blockKey = (parentKey: number, ids: Uint32Array, start: number, cou
     low = Math.imul(low ^ id, 0xcc9e_2d51);
     low ^= low >>> 15;
     high = Math.imul(high ^ id, 0x1b87_3593);
-    high = ((high << 13) | (high >>> 19)) + 0x27d4_eb2f;
+    high = (((high << 13) | (high >>> 19)) + 0x27d4_eb2f) | 0;
   }
   const key = (avalanche(high ^ 0x5bd1_e995) & HIGH_MASK) * LANE_BITS + avalanche(low);
   return key === ROOT_KEY ? 1 : key;

@@ -1,5 +1,5 @@
-import { after, type Instant, micros, type PinTerms } from '@holdfast/scheduling';
-import { stepMicros } from '../profiles/step-time.js';
+import type { Instant, PinTerms } from '@holdfast/scheduling';
+import { StepTimer } from '../steps/step-timer.js';
 import { BlockPool } from './block-pool.js';
 import { type EngineModelOptions, validateEngineOptions } from './engine-options.js';
 import { EventLog } from './event-log.js';
@@ -38,6 +38,7 @@ export class EngineModel {
   private readonly history: ProgramHistory;
   private readonly requests = new Map<string, RequestState>();
   private rejected: ModelRequest[] = [];
+  private readonly timer: StepTimer;
   private step: StepUnderWay | null = null;
   private arrivals = 0;
   private outputTokens = 0;
@@ -53,6 +54,7 @@ export class EngineModel {
     this.pinTable = new PinTable(this.pool, this.log, options.blockTokens, options.maxPinnedFraction);
     this.memory = new KvMemory(this.pool, this.pinTable, this.log, options.blockTokens);
     this.scheduler = new StepScheduler(options, this.pool, this.pinTable, this.memory);
+    this.timer = new StepTimer(options.stepTime);
     this.history = new ProgramHistory(options.totalBlocks * REMEMBERED_KEYS_PER_BLOCK);
   }
 
@@ -94,6 +96,16 @@ export class EngineModel {
     if (state === undefined) return false;
     this.requests.delete(requestId);
     this.scheduler.remove(state);
+    return true;
+  }
+
+  /** Modifies state. Gives a request that waits or runs another rank. False when it is not in the engine. */
+  rerank(requestId: string, rank: number, now: Instant): boolean {
+    if (Number.isNaN(rank)) throw new RangeError(`rank of ${requestId} is NaN; allowed is any number`);
+    this.expire(now);
+    const state = this.requests.get(requestId);
+    if (state === undefined) return false;
+    this.scheduler.rerank(state, rank);
     return true;
   }
 
@@ -189,8 +201,7 @@ export class EngineModel {
     }
     const scheduled = this.scheduler.schedule();
     if (scheduled.batch.length === 0) return null;
-    const length = micros(Math.max(1, stepMicros(this.options.stepTime, stepBatchOf(scheduled.batch))));
-    const endsAt = after(now, length);
+    const endsAt = this.timer.start({ batch: stepBatchOf(scheduled.batch), steps: 1 }, now);
     this.step = { ...scheduled, endsAt };
     return { endsAt };
   }
@@ -200,6 +211,7 @@ export class EngineModel {
     const { step } = this;
     if (step === null) throw new Error('no step is under way; startStep comes first');
     this.step = null;
+    if (step.batch.length > 0) this.timer.finish();
     this.expire(step.endsAt);
     const tokens: ProducedToken[] = [];
     const finished: FinishedRequest[] = this.rejected.map(rejection);

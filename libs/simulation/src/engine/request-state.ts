@@ -10,6 +10,8 @@ export class RequestState {
   tokens: number;
   /** Tokens in KV. */
   computed = 0;
+  /** Order wanted now, smaller first; starts as the request's. */
+  rank: number;
   /** Tokens that the step under way computes. */
   scheduled = 0;
   /** Block table; the first `blockCount` entries count. */
@@ -37,6 +39,7 @@ export class RequestState {
   ) {
     this.promptTokens = request.promptIds.length;
     this.tokens = this.promptTokens;
+    this.rank = request.rank;
     this.ids = new Uint32Array(this.promptTokens + request.outputTokens);
     this.ids.set(request.promptIds);
     // The last output token is never fed back, so it needs no KV.

@@ -59,6 +59,14 @@ export class StepScheduler {
     this.memory.leaveAll(request);
   }
 
+  /** Modifies state. */
+  rerank(request: RequestState, rank: number): void {
+    const waits = !this.running.includes(request);
+    if (waits) this.waiting.remove(request);
+    request.rank = rank;
+    if (waits) this.waiting.add(request);
+  }
+
   private scheduleRunning(): void {
     // A copy, since preemption takes requests out of the list.
     for (const request of [...this.running]) {
@@ -85,8 +93,8 @@ export class StepScheduler {
   /** The running request of largest rank; of several, the one that arrived last. */
   private preemptionVictim(): RequestState {
     return this.running.reduce((worst, request) => {
-      const { rank } = request.request;
-      if (rank !== worst.request.rank) return rank > worst.request.rank ? request : worst;
+      const { rank } = request;
+      if (rank !== worst.rank) return rank > worst.rank ? request : worst;
       return request.sequence > worst.sequence ? request : worst;
     });
   }

@@ -4,7 +4,7 @@ import type { RequestState } from './request-state.js';
 /** Pure. Total order of waiting requests: preempted ones, then rank, then arrival. Negative: `a` comes first. */
 export const compareWaiting = (a: RequestState, b: RequestState): number => {
   if (a.isPreempted !== b.isPreempted) return a.isPreempted ? -1 : 1;
-  if (a.request.rank !== b.request.rank) return a.request.rank < b.request.rank ? -1 : 1;
+  if (a.rank !== b.rank) return a.rank < b.rank ? -1 : 1;
   return a.sequence - b.sequence;
 };
 
