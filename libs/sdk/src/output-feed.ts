@@ -16,9 +16,13 @@ type Read = IteratorResult<TurnDelta, undefined>;
 
 interface Reader {
   cursor: number;
-  /** A `next()` that found nothing yet. */
-  pending: { resolve: (read: Read) => void; reject: (error: unknown) => void } | undefined;
+  /** It has left, or has seen the end. */
+  isDone: boolean;
+  /** Calls of `next()` that found nothing yet, in order. */
+  pending: { resolve: (read: Read) => void; reject: (error: unknown) => void }[];
 }
+
+const DONE: Read = { done: true, value: undefined };
 
 /** See the head of the file. Owns the output of one turn. */
 export class OutputFeed {
@@ -72,18 +76,18 @@ export class OutputFeed {
 
   /** A new reader, from the first delta. Modifies state. */
   read(): AsyncIterableIterator<TurnDelta, undefined> {
-    const reader: Reader = { cursor: 0, pending: undefined };
+    const reader: Reader = { cursor: 0, isDone: false, pending: [] };
     this.#readers.add(reader);
     const iterator: AsyncIterableIterator<TurnDelta, undefined> = {
       next: () =>
         new Promise<Read>((resolve, reject) => {
-          reader.pending = { resolve, reject };
+          if (reader.isDone) return resolve(DONE);
+          reader.pending.push({ resolve, reject });
           this.#serve(reader);
         }),
       return: () => {
         this.#leave(reader);
-        reader.cursor = Number.POSITIVE_INFINITY;
-        return Promise.resolve({ done: true, value: undefined });
+        return Promise.resolve(DONE);
       },
       [Symbol.asyncIterator]: () => iterator,
     };
@@ -91,27 +95,28 @@ export class OutputFeed {
   }
 
   #serve(reader: Reader): void {
-    const { pending } = reader;
-    if (pending === undefined) return;
-    const delta = this.#deltas[reader.cursor];
-    if (delta === undefined && this.#end === undefined && reader.cursor !== Number.POSITIVE_INFINITY) return;
-    reader.pending = undefined;
-    if (delta !== undefined) {
-      reader.cursor += 1;
-      this.#taken = Math.max(this.#taken, reader.cursor);
-      pending.resolve({ done: false, value: delta });
-      this.#wake();
-      return;
+    for (;;) {
+      const delta = this.#deltas[reader.cursor];
+      const [next] = reader.pending;
+      if (next === undefined || (delta === undefined && this.#end === undefined)) return;
+      reader.pending.shift();
+      if (delta !== undefined) {
+        reader.cursor += 1;
+        this.#taken = Math.max(this.#taken, reader.cursor);
+        next.resolve({ done: false, value: delta });
+        this.#wake();
+        continue;
+      }
+      if (this.#end !== undefined && 'error' in this.#end) next.reject(this.#end.error);
+      else next.resolve(DONE);
+      this.#leave(reader);
     }
-    this.#leave(reader);
-    if (this.#end !== undefined && 'error' in this.#end) pending.reject(this.#end.error);
-    else pending.resolve({ done: true, value: undefined });
   }
 
   #leave(reader: Reader): void {
+    reader.isDone = true;
     this.#readers.delete(reader);
-    reader.pending?.resolve({ done: true, value: undefined });
-    reader.pending = undefined;
+    for (const { resolve } of reader.pending.splice(0)) resolve(DONE);
     this.#wake();
   }
 

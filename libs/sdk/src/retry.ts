@@ -126,6 +126,7 @@ export async function withRetries<T>(scope: RetryScope, attempt: (progressed: ()
 
 const sleep = (delayMs: number, signal: AbortSignal): Promise<void> =>
   new Promise((resolve) => {
+    if (signal.aborted) return resolve();
     const done = (): void => {
       clearTimeout(timer);
       signal.removeEventListener('abort', done);

@@ -92,17 +92,23 @@ const aProgram = (): wire.Program => ({
   state: wire.ProgramState.IDLE,
 });
 
+/** The same answer each time. */
+export const answer =
+  <T>(message: T | ServiceError): Unary<T> =>
+  () =>
+    message;
+
 /** See the head of the file. */
 export class ScriptedService {
   readonly calls: SeenCall[] = [];
   /** Answers of StartProgram and so on, first to last; the last one stays. */
-  readonly startProgram: Unary<wire.StartProgramResponse>[] = [() => ({ program: aProgram() })];
+  readonly startProgram: Unary<wire.StartProgramResponse>[] = [answer({ program: aProgram() })];
   readonly endProgram: Unary<wire.EndProgramResponse>[] = [
-    () => ({ program: { ...aProgram(), state: wire.ProgramState.COMPLETED } }),
+    answer({ program: { ...aProgram(), state: wire.ProgramState.COMPLETED } }),
   ];
-  readonly beginToolCall: Unary<wire.BeginToolCallResponse>[] = [() => ({ pin: undefined })];
-  readonly endToolCall: Unary<wire.EndToolCallResponse>[] = [() => ({ duration: undefined })];
-  readonly getProgram: Unary<wire.GetProgramResponse>[] = [() => ({ program: aProgram() })];
+  readonly beginToolCall: Unary<wire.BeginToolCallResponse>[] = [answer({ pin: undefined })];
+  readonly endToolCall: Unary<wire.EndToolCallResponse>[] = [answer({ duration: undefined })];
+  readonly getProgram: Unary<wire.GetProgramResponse>[] = [answer({ program: aProgram() })];
   readonly turns: TurnScript[] = [hello];
   listPrograms: (request: wire.ListProgramsRequest) => wire.ListProgramsResponse = () => ({
     programs: [],

@@ -60,9 +60,11 @@ export class ToolCallReports {
   begin(call: ToolBegin): (outcome: ToolOutcome) => void {
     const begun = this.#report(call, () => this.#begin(call));
     return (outcome) => {
+      // The end of a program ends its open tool calls.
+      if (this.#isEnded()) return;
       void this.#report(call, async () => {
-        // Without a begin there is nothing to end, and a program that has ended has no open tool calls.
-        if ((await begun) && !this.#isEnded()) await this.#end(call, outcome);
+        // Without a begin there is nothing to end.
+        if (await begun) await this.#end(call, outcome);
       });
     };
   }
