@@ -39,8 +39,12 @@ export class Database {
       keepAlive: true,
       application_name: 'holdfast',
     });
-    // An idle connection that breaks is replaced by the pool; without a listener it would end the process.
+    // A connection that breaks fails its query and is replaced by the pool. Without a listener it would also end the
+    // process: the pool listens to idle connections only, so those in use need one too.
     this.#pool.on('error', (err) => options.logger.warn({ err }, 'database connection lost'));
+    this.#pool.on('connect', (client) => {
+      client.on('error', (err) => options.logger.debug({ err }, 'database connection broke'));
+    });
     this.#prisma = new PrismaClient({ adapter: new PrismaPg(this.#pool) });
   }
 

@@ -7,14 +7,14 @@
  * Invariants: operations are committed in the order given, each exactly once in effect; after a stale fencing token or
  * a refused batch nothing is written any more; memory is bounded (`isSaturated`, then an error).
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { DomainError, type ErrorLogger } from '@holdfast/platform';
 import { type Duration, millis, toMillisCeil } from '@holdfast/scheduling';
-import pRetry from 'p-retry';
 import { type Database, poolOf } from '../database.js';
 import type { RowChanges, Rows, TableName } from '../model/rows.js';
 import { isOutage, storageUnavailable } from '../storage-errors.js';
 import { type LeaseIdentity, type RowOperation, toStatements } from './batch.js';
-import { commitBatch } from './commit.js';
+import { type CommitResult, commitBatch } from './commit.js';
 import { approximateBytes } from './storable-json.js';
 
 /** Options of {@link WriteBehind}. */
@@ -176,7 +176,7 @@ export class WriteBehind {
         this.onCommitted(batch, missingRows);
       }
     } catch (error) {
-      this.stop(error instanceof Error ? error : new Error(String(error)));
+      this.stop(error as Error);
     } finally {
       this.isRunning = false;
     }
@@ -193,22 +193,21 @@ export class WriteBehind {
     return this.queue.splice(0, count);
   }
 
-  private commitUntilDone(batch: readonly RowOperation[]): Promise<{ missingRows: number }> {
+  /** Tries again while the database is away, with growing pauses; a batch has no further effect the second time. */
+  private async commitUntilDone(batch: readonly RowOperation[]): Promise<CommitResult> {
     const { database, poolId, fencingToken, logger } = this.options;
     const statements = toStatements(batch, { poolId, fencingToken });
-    return pRetry(() => commitBatch(poolOf(database), { poolId, fencingToken }, statements), {
-      retries: Number.POSITIVE_INFINITY,
-      minTimeout: firstRetryMillis,
-      maxTimeout: longestRetryMillis,
-      randomize: true,
-      signal: this.abort.signal,
-      shouldRetry: ({ error }) => isOutage(error),
-      onFailedAttempt: ({ error, attemptNumber }) => {
-        if (!isOutage(error)) return;
+    for (let attempt = 0; ; attempt++) {
+      try {
+        return await commitBatch(poolOf(database), { poolId, fencingToken }, statements);
+      } catch (err) {
+        if (!isOutage(err) || this.abort.signal.aborted) throw err;
         this.retries += 1;
-        logger.warn({ err: error, poolId, attemptNumber, depth: this.depth }, 'database away; writes wait');
-      },
-    });
+        const pauseMillis = Math.min(firstRetryMillis * 2 ** attempt, longestRetryMillis) * (0.5 + Math.random() / 2);
+        logger.warn({ err, poolId, attempt, depth: this.depth, pauseMillis }, 'database away; writes wait');
+        await sleep(pauseMillis, undefined, { signal: this.abort.signal });
+      }
+    }
   }
 
   private onCommitted(batch: readonly QueuedOperation[], missingRows: number): void {
@@ -226,7 +225,8 @@ export class WriteBehind {
     this.stopError = error;
     this.queue = [];
     const { poolId, logger } = this.options;
-    logger.error({ err: error, poolId, lost: this.depth }, 'writer stopped');
+    // A closed writer gave up on purpose, and its `close` said so.
+    if (!this.isClosing) logger.error({ err: error, poolId, lost: this.depth }, 'writer stopped');
     for (const waiter of this.waiters) waiter.reject(error);
     this.options.onStopped?.(error);
   }
