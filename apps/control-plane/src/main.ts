@@ -1,1 +1,41 @@
-export {};
+#!/usr/bin/env node
+import { ConfigError } from '@holdfast/platform';
+import { parseArgs } from 'node:util';
+import { describeConfig, readConfig, type Config } from './config/config.js';
+import { runService } from './run-service.js';
+
+const usage = `holdfast: the control plane
+
+  node dist/main.js                  serve, configured by HOLDFAST_* (see .env.example)
+  node dist/main.js --check-config   print the effective configuration and exit
+  node dist/main.js --help           this
+`;
+
+/** Prints all problems of the configuration and ends the process with 2, or returns it. */
+const configOrExit = (): Config => {
+  try {
+    return readConfig(process.env);
+  } catch (error) {
+    if (!(error instanceof ConfigError)) throw error;
+    process.stderr.write(`${error.message}\n`);
+    process.exit(2);
+  }
+};
+
+const main = async (): Promise<void> => {
+  const { values } = parseArgs({
+    options: { help: { type: 'boolean', short: 'h' }, 'check-config': { type: 'boolean' } },
+  });
+  if (values.help === true) {
+    process.stdout.write(usage);
+    return;
+  }
+  const config = configOrExit();
+  if (values['check-config'] === true) {
+    process.stdout.write(`${JSON.stringify(describeConfig(config), null, 2)}\n`);
+    return;
+  }
+  process.exitCode = await runService(config);
+};
+
+await main();

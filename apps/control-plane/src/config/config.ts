@@ -1,0 +1,147 @@
+import { parsePolicy, policyNames, type PolicyProfile, type PrefillCost } from '@holdfast/scheduling';
+import {
+  choiceSetting,
+  durationSetting,
+  type Environment,
+  hostPortSetting,
+  type HostPort,
+  integerSetting,
+  listSetting,
+  loadConfig,
+  numberSetting,
+  sizeSetting,
+  textValueSetting,
+} from '@holdfast/platform';
+import { z } from 'zod';
+
+const isLoopback = ({ host }: HostPort): boolean =>
+  host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
+
+const loopbackAllowed = 'a loopback address as host:port, e.g. 127.0.0.1:7070 (there is no authentication yet)';
+const loopbackAddress = (description: string, fallback: string): z.ZodType<HostPort, string | undefined> =>
+  hostPortSetting()
+    .refine(isLoopback, loopbackAllowed)
+    .meta({ description, allowed: loopbackAllowed })
+    .prefault(fallback);
+
+/** One engine: where it serves, and where its KvControl does when that is another port. */
+export interface EngineAddress {
+  readonly address: string;
+  readonly kvControlAddress?: string;
+}
+
+const engineAllowed = 'host:port, or host:port/host:port when KvControl has an address of its own';
+const engineAddress = z
+  .string()
+  .transform((text, context): EngineAddress => {
+    const parts = text.split('/');
+    const areAddresses = parts.every((part) => (hostPortSetting().safeParse(part).data?.port ?? 0) > 0);
+    const [address, kvControlAddress] = parts;
+    if (address === undefined || parts.length > 2 || !areAddresses) {
+      context.addIssue({ code: 'custom', message: engineAllowed });
+      return z.NEVER;
+    }
+    return { address, ...(kvControlAddress === undefined ? {} : { kvControlAddress }) };
+  })
+  .meta({ allowed: engineAllowed });
+
+const policyAllowed = `one of ${policyNames().map(({ name }) => name).join(', ')}, with parameters after a colon`;
+const policy = z
+  .string()
+  .transform((text, context): { readonly name: string; readonly profile: PolicyProfile } => {
+    try {
+      return { name: text, profile: parsePolicy(text) };
+    } catch (error) {
+      context.addIssue({ code: 'custom', message: error instanceof Error ? error.message : policyAllowed });
+      return z.NEVER;
+    }
+  })
+  .meta({ description: 'Policy that orders turns and keeps KV.', allowed: policyAllowed });
+
+const costAllowed = 'three numbers of at least 0, in seconds: base, per token, per token squared';
+const prefillCost = z
+  .string()
+  .transform((text, context): PrefillCost => {
+    const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
+    const [baseSeconds, perTokenSeconds, perTokenSquaredSeconds] = parts;
+    if (
+      parts.length !== 3 || parts.some((part) => !Number.isFinite(part) || part < 0) ||
+      baseSeconds === undefined || perTokenSeconds === undefined || perTokenSquaredSeconds === undefined
+    ) {
+      context.addIssue({ code: 'custom', message: costAllowed });
+      return z.NEVER;
+    }
+    return { baseSeconds, perTokenSeconds, perTokenSquaredSeconds };
+  })
+  .meta({ description: 'Prefill time of x uncached tokens on an idle engine: base + a*x + b*x^2.', allowed: costAllowed });
+
+const shape = {
+  HOLDFAST_GRPC_ADDRESS: loopbackAddress('Where ProgramService is served. Port 0 takes a free one.', '127.0.0.1:7070'),
+  HOLDFAST_HTTP_ADDRESS: loopbackAddress('Where health is served over HTTP. Port 0 takes a free one.', '127.0.0.1:7071'),
+  HOLDFAST_POOL: textValueSetting().meta({ description: 'Name of the pool: the engines that serve one model.' }).prefault('default'),
+  HOLDFAST_ENGINES: listSetting(engineAddress as z.ZodType<EngineAddress, string>)
+    .refine((engines) => new Set(engines.map(({ address }) => address)).size === engines.length, 'each address once')
+    .meta({ description: 'Addresses of the engines, separated by commas.' })
+    .prefault(''),
+  HOLDFAST_POLICY: policy.prefault('continuum'),
+  HOLDFAST_DISPATCH_WINDOW: integerSetting({ min: 1, max: 1_024 })
+    .meta({ description: 'Turns without a first token that an engine may have at once.' })
+    .prefault('2'),
+  HOLDFAST_MAX_QUEUED_TURNS: integerSetting({ min: 1, max: 1_000_000 })
+    .meta({ description: 'Turns that may wait; the next one is refused with QUEUE_FULL.' })
+    .prefault('10000'),
+  HOLDFAST_TIME_SCALE: numberSetting({ min: 0.001, max: 100_000 })
+    .meta({ description: 'Seconds of the service per real second; that of the simulated engines.' })
+    .prefault('1'),
+  HOLDFAST_PREFILL_COST: prefillCost.prefault('0,0.0002,0'),
+  HOLDFAST_PROGRAM_IDLE_LIMIT: durationSetting()
+    .meta({ description: 'Silence after which a program that named no limit is ended.' })
+    .prefault('1h'),
+  HOLDFAST_ENGINE_ABSENCE_LIMIT: durationSetting()
+    .meta({ description: 'How long turns wait when no engine is there.' })
+    .prefault('30s'),
+  HOLDFAST_CALLER_STALL_LIMIT: durationSetting()
+    .meta({ description: 'A caller that takes nothing of a turn for so long loses its stream.' })
+    .prefault('60s'),
+  HOLDFAST_DRAIN_LIMIT: durationSetting()
+    .meta({ description: 'How long running turns may go on when the service stops.' })
+    .prefault('10s'),
+  HOLDFAST_MAX_MESSAGE: sizeSetting().meta({ description: 'Largest gRPC message accepted.' }).prefault('16MiB'),
+  HOLDFAST_CONTEXT_MEMORY: sizeSetting()
+    .meta({ description: 'Memory for the token ids of contexts; those of idle programs beyond it are reloaded on demand.' })
+    .prefault('512MiB'),
+  HOLDFAST_DATA_DIR: textValueSetting('a path')
+    .meta({ description: 'Data of the embedded PostgreSQL; not used with DATABASE_URL.' })
+    .prefault('.holdfast/postgres'),
+  DATABASE_URL: textValueSetting('postgresql://user:password@host:port/database')
+    .meta({ description: 'PostgreSQL to use instead of the embedded one.', secret: true })
+    .optional(),
+  HOLDFAST_LOG_LEVEL: choiceSetting(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+    .meta({ description: 'Least severe log lines that are written.' })
+    .prefault('info'),
+  OTEL_EXPORTER_OTLP_ENDPOINT: z
+    .url({ protocol: /^https?$/ })
+    .meta({ description: 'Where traces go, by OTLP over HTTP.', allowed: 'an http or https URL' })
+    .optional(),
+};
+
+/** Schema of the environment of the control plane. */
+export const configSchema = z.object(shape);
+
+/** The effective configuration. Frozen; slices of it are handed to who needs them. */
+export type Config = Readonly<z.output<typeof configSchema>>;
+
+/**
+ * Pure. Reads the configuration.
+ *
+ * @throws ConfigError with all problems at once.
+ */
+export const readConfig = (env: Environment): Config =>
+  loadConfig(configSchema, env, { ownPrefix: 'HOLDFAST_' });
+
+/** Pure. The effective configuration for people and programs: without secrets, policies by name. */
+export const describeConfig = (config: Config): Record<string, unknown> => ({
+  ...config,
+  HOLDFAST_POLICY: config.HOLDFAST_POLICY.name,
+  DATABASE_URL: config.DATABASE_URL === undefined ? '(embedded)' : '(hidden)',
+});

@@ -1,0 +1,121 @@
+import type { EngineClient, EngineInfo } from '@holdfast/engines';
+import { DomainError } from '@holdfast/platform';
+import type { EngineEpoch, EngineId, Instant, KernelEvent } from '@holdfast/scheduling';
+import type { Logger } from 'pino';
+import { EngineAttachment } from './engine-attachment.js';
+
+/** Facts that all engines of a pool share: a prompt valid on one is valid on all. */
+export interface PoolModel {
+  readonly model: string;
+  readonly vocabularySize: number;
+  readonly maxContextTokens: number;
+}
+
+/** One engine to attach. */
+export interface EngineTarget {
+  readonly engineId: EngineId;
+  readonly client: EngineClient;
+}
+
+/** What the registry works with. */
+export interface EngineRegistryOptions {
+  readonly targets: readonly EngineTarget[];
+  readonly now: () => Instant;
+  readonly post: (event: KernelEvent) => void;
+  readonly knowsProgram: (programId: string) => boolean;
+  /** The number of attached engines changed. */
+  readonly onChange: () => void;
+  readonly logger: Logger;
+}
+
+/** The engines of one pool. */
+export class EngineRegistry {
+  readonly #options: EngineRegistryOptions;
+  readonly #attachments = new Map<EngineId, EngineAttachment>();
+  #model: PoolModel | null = null;
+
+  constructor(options: EngineRegistryOptions) {
+    this.#options = options;
+    for (const target of options.targets) {
+      this.#attachments.set(target.engineId, new EngineAttachment(this.#attachmentOptions(target)));
+    }
+  }
+
+  /** The pool's model, once an engine has been attached; kept while all are away. */
+  get model(): PoolModel | null {
+    return this.#model;
+  }
+
+  /** Engines attached now. */
+  get attached(): readonly EngineInfo[] {
+    return [...this.#attachments.values()].flatMap(({ info }) => (info === null ? [] : [info]));
+  }
+
+  /** Modifies state. Starts to attach; resolves when each engine was tried once. */
+  async start(): Promise<void> {
+    for (const attachment of this.#attachments.values()) attachment.start();
+    await Promise.all([...this.#attachments.values()].map((attachment) => attachment.settled()));
+  }
+
+  /** The client of an engine while `epoch` lasts. */
+  client(engineId: EngineId, epoch: EngineEpoch): EngineClient | undefined {
+    return this.#attachments.get(engineId)?.clientOf(epoch);
+  }
+
+  /** The client of any attached engine. */
+  anyClient(): EngineClient | undefined {
+    for (const attachment of this.#attachments.values()) {
+      if (attachment.info !== null) return attachment.clientOf(attachment.info.description.epoch);
+    }
+    return undefined;
+  }
+
+  /** A call broke: looks whether the engine is gone. */
+  async suspect(engineId: EngineId, epoch: EngineEpoch): Promise<void> {
+    await this.#attachments.get(engineId)?.suspect(epoch);
+  }
+
+  /** Modifies state. Ends all loops and closes all clients. */
+  async stop(): Promise<void> {
+    await Promise.all([...this.#attachments.values()].map((attachment) => attachment.stop()));
+  }
+
+
+  #attachmentOptions({ engineId, client }: EngineTarget): ConstructorParameters<typeof EngineAttachment>[0] {
+    const { now, post, knowsProgram, onChange, logger } = this.#options;
+    return {
+      engineId,
+      client,
+      now,
+      post,
+      knowsProgram,
+      admit: (info) => this.#admit(engineId, info),
+      onAttached: (info) => {
+        const { epoch, capabilities } = info.description;
+        logger.info({ engineId, epoch, kind: info.kind, version: info.version, capabilities }, 'engine attached');
+        onChange();
+      },
+      onLost: (error, isFirstFailure) => {
+        const fields = { engineId, reason: error.reason, err: error };
+        if (isFirstFailure) logger.warn(fields, 'engine away');
+        else logger.debug(fields, 'engine still away');
+        onChange();
+      },
+    };
+  }
+
+  #admit(engineId: EngineId, info: EngineInfo): void {
+    const { model, vocabularySize, maxContextTokens } = info;
+    this.#model ??= { model, vocabularySize, maxContextTokens };
+    const pool = this.#model;
+    if (model !== pool.model || vocabularySize !== pool.vocabularySize || maxContextTokens !== pool.maxContextTokens) {
+      throw new DomainError({
+        kind: 'precondition',
+        reason: 'MODEL_NOT_FOUND',
+        message:
+          `engine ${engineId} serves ${model} (vocabulary ${vocabularySize}, context ${maxContextTokens}); the pool ` +
+          `is ${pool.model} (vocabulary ${pool.vocabularySize}, context ${pool.maxContextTokens})`,
+      });
+    }
+  }
+}

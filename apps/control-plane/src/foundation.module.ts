@@ -1,0 +1,33 @@
+import { type DynamicModule, Module } from '@nestjs/common';
+import type { Clock } from '@holdfast/platform';
+import type { Logger } from 'pino';
+import type { Config } from './config/config.js';
+import type { EngineTarget } from './engines/engine-registry.js';
+import { CLOCK, CONFIG, ENGINE_TARGETS, FLUSH_TELEMETRY, LOGGER, ON_FATAL } from './tokens.js';
+
+/** What the process brings to the application. */
+export interface Foundation {
+  readonly config: Config;
+  readonly logger: Logger;
+  readonly clock: Clock;
+  readonly engines: readonly EngineTarget[];
+  readonly flushTelemetry: () => Promise<void>;
+  /** The service cannot go on: a broken invariant, a lost lease, a database that refuses. */
+  readonly onFatal: (error: unknown) => void;
+}
+
+/** Gives every module the process's values. */
+@Module({})
+export class FoundationModule {
+  static of(foundation: Foundation): DynamicModule {
+    const providers = [
+      { provide: CONFIG, useValue: foundation.config },
+      { provide: LOGGER, useValue: foundation.logger },
+      { provide: CLOCK, useValue: foundation.clock },
+      { provide: ENGINE_TARGETS, useValue: foundation.engines },
+      { provide: FLUSH_TELEMETRY, useValue: foundation.flushTelemetry },
+      { provide: ON_FATAL, useValue: foundation.onFatal },
+    ];
+    return { module: FoundationModule, global: true, providers, exports: providers };
+  }
+}

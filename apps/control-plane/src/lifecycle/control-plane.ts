@@ -1,0 +1,120 @@
+/**
+ * Start and stop of the service, in order.
+ *
+ * Start: programs of before, engines, then callers. Stop: no new work, running turns end or are cut, the loop is
+ * drained, everything is written, the pool is given up, traces go out, the database closes. What was acknowledged is
+ * durable then, and a turn that was cut says so to its caller.
+ */
+import type { Logger } from 'pino';
+import type { GrpcServer } from '../grpc/grpc-server.js';
+import type { Storage } from '../persistence/storage.js';
+import { turnInterrupted } from '../programs/program-errors.js';
+import type { ProgramServices } from '../programs/program-services.js';
+import { restorePrograms } from '../programs/restore-programs.js';
+import { cancelTurn } from '../programs/run-turn.js';
+import { runInOrder, type StopStep } from './ordered-steps.js';
+
+const SHORT_MS = 2_000;
+const DATABASE_MS = 15_000;
+
+/** What is started and stopped. */
+export interface ControlPlaneOptions {
+  readonly services: ProgramServices;
+  readonly grpc: GrpcServer;
+  readonly storage: Storage;
+  readonly logger: Logger;
+  /** How long running turns may go on at the end. */
+  readonly drainLimitMs: number;
+  /** Sends what is left of the traces. */
+  readonly flushTelemetry: () => Promise<void>;
+}
+
+/** What readiness depends on. */
+export type ControlPlaneStatus = Readonly<Record<'listening' | 'accepting' | 'engines' | 'storage', boolean>>;
+
+/** See the file header. */
+export class ControlPlane {
+  readonly #options: ControlPlaneOptions;
+  #grpcAddress: string | null = null;
+  #stopping: Promise<void> | null = null;
+
+  constructor(options: ControlPlaneOptions) {
+    this.#options = options;
+  }
+
+  /** Where ProgramService is served; null before the start. */
+  get grpcAddress(): string | null {
+    return this.#grpcAddress;
+  }
+
+  /** What readiness depends on. */
+  get status(): ControlPlaneStatus {
+    const { services, storage } = this.#options;
+    return {
+      listening: this.#grpcAddress !== null,
+      accepting: !services.isDraining,
+      engines: services.pool.engines.attached.length > 0,
+      storage: storage.writer.failure === undefined && !storage.writer.isSaturated,
+    };
+  }
+
+  /** Modifies state. */
+  async start(): Promise<void> {
+    const { services, grpc, logger } = this.#options;
+    const restored = await restorePrograms(services);
+    if (restored > 0) logger.info({ programs: restored }, 'programs taken over');
+    services.absence.changed();
+    await services.pool.engines.start();
+    this.#grpcAddress = await grpc.listen();
+    grpc.setServing(true);
+  }
+
+  /** Modifies state. May be called again: all callers wait for the one stop. */
+  stop(): Promise<void> {
+    this.#stopping ??= runInOrder(this.#steps(), this.#options.logger);
+    return this.#stopping;
+  }
+
+  #steps(): StopStep[] {
+    const { services, grpc, storage, drainLimitMs, flushTelemetry } = this.#options;
+    const { pool } = services;
+    return [
+      { name: 'stop intake', deadlineMs: SHORT_MS, run: async () => this.#stopIntake() },
+      // The limit is this step's own end, not a failure: what is left is cut next.
+      { name: 'let turns end', deadlineMs: drainLimitMs + SHORT_MS, run: () => atMost(drainLimitMs, pool.turns.untilEmpty()) },
+      { name: 'cut the rest', deadlineMs: SHORT_MS, run: async () => this.#cutTurns() },
+      { name: 'end calls', deadlineMs: SHORT_MS, run: () => grpc.close() },
+      { name: 'cut calls', deadlineMs: SHORT_MS, run: async () => grpc.forceClose() },
+      { name: 'drain pin commands', deadlineMs: SHORT_MS, run: () => pool.pinsIdle() },
+      { name: 'stop the loop', deadlineMs: SHORT_MS, run: () => pool.stop() },
+      { name: 'write all', deadlineMs: DATABASE_MS, run: () => storage.writer.close() },
+      { name: 'release the lease', deadlineMs: SHORT_MS, run: () => storage.lease.release() },
+      { name: 'send traces', deadlineMs: 2 * SHORT_MS, run: flushTelemetry },
+      { name: 'close the database', deadlineMs: DATABASE_MS, run: () => storage.database.close() },
+      { name: 'stop PostgreSQL', deadlineMs: DATABASE_MS, run: async () => storage.postgres?.stop() },
+    ];
+  }
+
+  #stopIntake(): void {
+    const { services, grpc } = this.#options;
+    services.drain();
+    services.absence.close();
+    grpc.setServing(false);
+  }
+
+  #cutTurns(): void {
+    const { services } = this.#options;
+    for (const turn of services.pool.turns.all()) cancelTurn(services, turn, turnInterrupted(turn.turnId));
+    services.closeWatches();
+    for (const program of services.book.all()) program.trace.end('handed over');
+  }
+}
+
+const atMost = async (limitMs: number, work: Promise<void>): Promise<void> => {
+  let timer: NodeJS.Timeout | undefined;
+  const limit = new Promise<void>((resolve) => {
+    timer = setTimeout(resolve, limitMs);
+  });
+  await Promise.race([work, limit]);
+  clearTimeout(timer);
+};

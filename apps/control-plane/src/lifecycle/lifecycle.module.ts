@@ -1,0 +1,68 @@
+import {
+  type BeforeApplicationShutdown,
+  Inject,
+  Injectable,
+  Module,
+  type OnApplicationBootstrap,
+} from '@nestjs/common';
+import { toMillisCeil } from '@holdfast/scheduling';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.js';
+import { GrpcModule } from '../grpc/grpc.module.js';
+import { GrpcServer } from '../grpc/grpc-server.js';
+import { HealthController } from '../health/health.controller.js';
+import { PersistenceModule } from '../persistence/persistence.module.js';
+import type { Storage } from '../persistence/storage.js';
+import { ProgramServices } from '../programs/program-services.js';
+import { ProgramsModule } from '../programs/programs.module.js';
+import { CONFIG, FLUSH_TELEMETRY, LOGGER, STORAGE } from '../tokens.js';
+import { ControlPlane } from './control-plane.js';
+
+/** Ties the service to Nest's start and stop. */
+@Injectable()
+class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShutdown {
+  readonly #controlPlane: ControlPlane;
+
+  constructor(@Inject(ControlPlane) controlPlane: ControlPlane) {
+    this.#controlPlane = controlPlane;
+  }
+
+  onApplicationBootstrap(): Promise<void> {
+    return this.#controlPlane.start();
+  }
+
+  beforeApplicationShutdown(): Promise<void> {
+    return this.#controlPlane.stop();
+  }
+}
+
+/** Start, stop and health of the service. */
+@Module({
+  imports: [PersistenceModule, ProgramsModule, GrpcModule],
+  controllers: [HealthController],
+  providers: [
+    ControlPlaneHooks,
+    {
+      provide: ControlPlane,
+      inject: [CONFIG, LOGGER, FLUSH_TELEMETRY, STORAGE, ProgramServices, GrpcServer],
+      useFactory: (
+        config: Config,
+        logger: Logger,
+        flushTelemetry: () => Promise<void>,
+        storage: Storage,
+        services: ProgramServices,
+        grpc: GrpcServer,
+      ): ControlPlane =>
+        new ControlPlane({
+          services,
+          grpc,
+          storage,
+          logger,
+          flushTelemetry,
+          drainLimitMs: toMillisCeil(config.HOLDFAST_DRAIN_LIMIT),
+        }),
+    },
+  ],
+  exports: [ControlPlane],
+})
+export class LifecycleModule {}

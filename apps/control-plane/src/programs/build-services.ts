@@ -1,0 +1,116 @@
+/** Builds the pool and everything the rpcs share, and ties the two together. */
+import type { Clock } from '@holdfast/platform';
+import type { KernelOptions } from '@holdfast/scheduling';
+import type { Duration } from '@holdfast/scheduling';
+import type { Logger } from 'pino';
+import { EngineAbsence } from '../engines/engine-absence.js';
+import type { EngineTarget } from '../engines/engine-registry.js';
+import type { Storage } from '../persistence/storage.js';
+import { Pool, type PoolHooks } from '../scheduling/pool.js';
+import { ContextStore } from './context-store.js';
+import { timeOutProgram } from './end-program.js';
+import { ProgramBook } from './program-book.js';
+import { ProgramServices, type ProgramLimits } from './program-services.js';
+import { Receipts } from './receipts.js';
+import { cancelTurn } from './run-turn.js';
+import { TextService } from './text-service.js';
+import { TurnSettlement } from './turn-settlement.js';
+
+/** What the services are built from. */
+export interface BuildServicesOptions {
+  readonly poolId: string;
+  readonly storage: Storage;
+  readonly clock: Clock;
+  readonly logger: Logger;
+  readonly engines: readonly EngineTarget[];
+  readonly kernel: KernelOptions;
+  readonly limits: ProgramLimits;
+  readonly contextMemoryBytes: number;
+  readonly engineAbsenceLimit: Duration;
+  /** The scheduler loop has stopped on a broken invariant. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+/** See the file header. */
+export const buildServices = (options: BuildServicesOptions): ProgramServices => {
+  const { storage, clock, logger, poolId, limits } = options;
+  const { journal, programs, turns, requests } = storage;
+  const book = new ProgramBook();
+  const contexts = new ContextStore({
+    maxBytes: options.contextMemoryBytes,
+    turns,
+    flush: () => journal.flush(),
+  });
+  const text = new TextService({ anyClient: () => pool.engines.anyClient() });
+  const settlement = new TurnSettlement({
+    book,
+    contexts,
+    journal,
+    text,
+    turns: () => pool.turns,
+    view: (programId) => pool.program(programId),
+    now: clock.now,
+  });
+  const absence = new EngineAbsence({
+    clock,
+    limit: options.engineAbsenceLimit,
+    attached: () => pool.engines.attached.length,
+    failWaiting: (error) => {
+      for (const turn of pool.turns.all()) if (!pool.runner.runs(turn.turnId)) cancelTurn(services, turn, error);
+    },
+  });
+  const hooks: PoolHooks = {
+    ...pinHooks(book, journal),
+    knowsProgram: (programId) => book.live(programId) !== undefined,
+    traceEngineCall: (turn, dispatch) => {
+      const model = pool.engines.model?.model ?? '';
+      return turn.trace?.dispatched(dispatch, model) ?? untraced;
+    },
+    onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
+    onTurnFailed: (turn, error) => settlement.failed(turn, error),
+    onTurnRequeued: (turn) => turn.trace?.requeued(),
+    onProgramTimedOut: (programId) => timeOutProgram(services, programId),
+    onProgramChanged: (programId) => book.live(programId)?.changed(),
+    onDecision: (decision) => {
+      if (decision.turnId !== undefined) pool.turns.get(decision.turnId)?.trace?.decided(decision);
+    },
+    onEnginesChanged: () => absence.changed(),
+    onFailure: options.onFailure,
+  };
+  const pool: Pool = new Pool({ kernel: options.kernel, clock, engines: options.engines, journal, hooks, logger });
+  const services: ProgramServices = new ProgramServices({
+    pool,
+    book,
+    contexts,
+    journal,
+    receipts: new Receipts({ requests, journal, now: clock.now }),
+    settlement,
+    absence,
+    text,
+    programs,
+    turns,
+    requests,
+    limits,
+    poolId,
+  });
+  return services;
+};
+
+const pinHooks = (book: ProgramBook, journal: Storage['journal']): Pick<PoolHooks, 'pins'> => ({
+  pins: {
+    onSet: (pin) => {
+      journal.pinSet(pin);
+      book.live(pin.programId)?.trace.pinSet(pin);
+    },
+    onRenewed: (pin, expiresAt) => {
+      journal.pinRenewed(pin.pinId, expiresAt);
+      book.live(pin.programId)?.trace.pinRenewed(pin.pinId);
+    },
+    onEnded: (pin, outcome, endedAt, reason) => {
+      journal.pinEnded(pin.pinId, { outcome, endedAt, ...(reason === undefined ? {} : { reason }) });
+      book.find(pin.programId)?.trace.pinEnded(pin.pinId, outcome);
+    },
+  },
+});
+
+const untraced = { context: {}, firstToken: () => undefined, end: () => undefined };

@@ -1,0 +1,51 @@
+import { Module } from '@nestjs/common';
+import type { Clock } from '@holdfast/platform';
+import type { Logger } from 'pino';
+import type { Config } from '../config/config.js';
+import type { EngineTarget } from '../engines/engine-registry.js';
+import { PersistenceModule } from '../persistence/persistence.module.js';
+import type { Storage } from '../persistence/storage.js';
+import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
+import { buildServices } from './build-services.js';
+import { ProgramServices } from './program-services.js';
+
+/** The pool and what serves its programs. */
+@Module({
+  imports: [PersistenceModule],
+  providers: [
+    {
+      provide: ProgramServices,
+      inject: [CONFIG, LOGGER, CLOCK, ENGINE_TARGETS, STORAGE, ON_FATAL],
+      useFactory: (
+        config: Config,
+        logger: Logger,
+        clock: Clock,
+        engines: readonly EngineTarget[],
+        storage: Storage,
+        onFailure: (error: unknown) => void,
+      ): ProgramServices =>
+        buildServices({
+          poolId: config.HOLDFAST_POOL,
+          storage,
+          clock,
+          logger,
+          engines,
+          kernel: {
+            profile: config.HOLDFAST_POLICY.profile,
+            fencingToken: storage.lease.fencingToken,
+            dispatchWindow: config.HOLDFAST_DISPATCH_WINDOW,
+            maxQueuedTurns: config.HOLDFAST_MAX_QUEUED_TURNS,
+          },
+          limits: {
+            idleLimit: config.HOLDFAST_PROGRAM_IDLE_LIMIT,
+            callerStallLimit: config.HOLDFAST_CALLER_STALL_LIMIT,
+          },
+          contextMemoryBytes: config.HOLDFAST_CONTEXT_MEMORY,
+          engineAbsenceLimit: config.HOLDFAST_ENGINE_ABSENCE_LIMIT,
+          onFailure,
+        }),
+    },
+  ],
+  exports: [ProgramServices],
+})
+export class ProgramsModule {}

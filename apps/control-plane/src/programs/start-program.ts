@@ -1,0 +1,149 @@
+import { durationFromProto, program as wire } from '@holdfast/contracts';
+import { DomainError } from '@holdfast/platform';
+import { micros } from '@holdfast/scheduling';
+import { randomUUID } from 'node:crypto';
+import type { CallerTrace } from '../telemetry/caller-trace.js';
+import { ProgramTrace } from '../telemetry/program-trace.js';
+import { LiveProgram, type ProgramFacts } from './live-program.js';
+import { ProgramContext } from './program-context.js';
+import { noEngineYet, requestIdReused, writesBehind } from './program-errors.js';
+import type { ProgramServices } from './program-services.js';
+import { liveProgramToProto } from './program-to-proto.js';
+import { requestDigest } from './request-digest.js';
+import { checkRequest, requestSchemas } from './request-schemas.js';
+
+/** Until there are keys, all programs belong to one tenant. */
+export const DEFAULT_TENANT = 'default';
+
+const scope = `startProgram:${DEFAULT_TENANT}`;
+
+/** Starts under way or just done, by request id, so that a repeated call joins the first. */
+export type PendingStarts = Map<string, { readonly bodyDigest: string; readonly answer: Promise<Uint8Array> }>;
+
+/** Registers a program. When it answers, the program is durable. */
+export const startProgram = async (
+  services: ProgramServices,
+  pending: PendingStarts,
+  request: wire.StartProgramRequest,
+  caller: CallerTrace,
+): Promise<wire.StartProgramResponse> => {
+  checkRequest(requestSchemas.startProgram, request);
+  const bodyDigest = requestDigest(wire.StartProgramRequest, request);
+  const joined = pending.get(request.requestId);
+  if (joined !== undefined) {
+    if (joined.bodyDigest !== bodyDigest) throw requestIdReused(request.requestId, 'StartProgram');
+    return wire.StartProgramResponse.decode(await joined.answer);
+  }
+  const answer = start(services, request, { bodyDigest, caller });
+  pending.set(request.requestId, { bodyDigest, answer });
+  try {
+    return wire.StartProgramResponse.decode(await answer);
+  } finally {
+    // From here on the database answers a repeated call.
+    pending.delete(request.requestId);
+  }
+};
+
+const start = async (
+  services: ProgramServices,
+  request: wire.StartProgramRequest,
+  { bodyDigest, caller }: { readonly bodyDigest: string; readonly caller: CallerTrace },
+): Promise<Uint8Array> => {
+  const earlier = await services.requests.find(scope, request.requestId);
+  if (earlier !== undefined) {
+    const isSame = Buffer.from(earlier.bodyDigest).toString('hex') === bodyDigest;
+    if (!isSame) throw requestIdReused(request.requestId, 'StartProgram');
+    return earlier.result ?? new Uint8Array();
+  }
+  services.requireOpen();
+  if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
+  const model = modelOf(services, request.model);
+  if (request.programId !== '') await requireUnused(services, request.programId);
+  const program = admit(services, request, { model, caller });
+  const result = wire.StartProgramResponse.encode({
+    program: liveProgramToProto(program, services.pool.program(program.programId)),
+  }).finish();
+  services.journal.request({
+    scope,
+    requestId: request.requestId,
+    bodyDigest,
+    result,
+    recordedAt: program.facts.startedAt,
+  });
+  await services.journal.flush();
+  return result;
+};
+
+const admit = (
+  services: ProgramServices,
+  request: wire.StartProgramRequest,
+  { model, caller }: { readonly model: string; readonly caller: CallerTrace },
+): LiveProgram => {
+  const startedAt = services.pool.now();
+  const facts: ProgramFacts = {
+    programId: request.programId === '' ? `prg-${randomUUID()}` : request.programId,
+    tenantId: DEFAULT_TENANT,
+    name: request.name,
+    model,
+    programClass: request.programClass,
+    startedAt,
+    idleLimit:
+      request.idleLimit === undefined ? services.limits.idleLimit : micros(durationFromProto(request.idleLimit)),
+    ...(request.expectedTurns === undefined ? {} : { expectedTurns: request.expectedTurns }),
+    ...(request.expectedTokens === undefined ? {} : { expectedTokens: Number(request.expectedTokens) }),
+  };
+  const program = new LiveProgram({
+    facts,
+    trace: ProgramTrace.start(facts, caller),
+    context: new ProgramContext(),
+    contextTokens: 0,
+    lastActiveAt: startedAt,
+    isRestored: false,
+  });
+  services.book.add(program);
+  services.pool.post(programStartedEvent(program));
+  services.journal.program(program, services.pool.program(facts.programId));
+  return program;
+};
+
+/** Pure. How the kernel hears of a program, new or taken over. */
+export const programStartedEvent = (program: LiveProgram): Parameters<ProgramServices['pool']['post']>[0] => {
+  const { programId, tenantId, programClass, startedAt, idleLimit, expectedTurns, expectedTokens } = program.facts;
+  return {
+    type: 'programStarted',
+    programId,
+    tenantId,
+    programClass,
+    arrivedAt: startedAt,
+    idleLimit,
+    contextTokens: program.contextTokens,
+    turnsFinished: program.counts.turnsFinished,
+    ...(expectedTurns === undefined ? {} : { expectedTurns }),
+    ...(expectedTokens === undefined ? {} : { expectedTokens }),
+  };
+};
+
+const modelOf = (services: ProgramServices, wanted: string): string => {
+  const pool = services.pool.engines.model;
+  if (pool === null) throw noEngineYet();
+  if (wanted === '' || wanted === pool.model) return pool.model;
+  throw new DomainError({
+    kind: 'notFound',
+    reason: 'MODEL_NOT_FOUND',
+    message: `no pool serves model ${JSON.stringify(wanted)}; allowed: ${JSON.stringify(pool.model)}, or empty`,
+    metadata: { model: wanted },
+  });
+};
+
+const requireUnused = async (services: ProgramServices, programId: string): Promise<void> => {
+  if (services.book.find(programId) === undefined && (await services.programs.get(programId)) === undefined) {
+    // Nobody else may have taken the id while the database was asked.
+    if (services.book.find(programId) === undefined) return;
+  }
+  throw new DomainError({
+    kind: 'exists',
+    reason: 'PROGRAM_EXISTS',
+    message: `a program with the id ${programId} exists already`,
+    metadata: { programId },
+  });
+};

@@ -1,0 +1,109 @@
+import type { program as wire } from '@holdfast/contracts';
+import type { GenerateSampling } from '@holdfast/engines';
+import type { JsonValue, StoredTurnInputKind } from '@holdfast/persistence';
+import { DomainError, invalidFields, type ReasonName } from '@holdfast/platform';
+import type { PoolModel } from '../engines/engine-registry.js';
+import type { LiveTurn, TurnPlan } from '../turns/live-turn.js';
+import type { LiveProgram } from './live-program.js';
+import { noEngineYet } from './program-errors.js';
+import type { PreparedPrompt } from './program-context.js';
+import type { ProgramServices } from './program-services.js';
+
+/** A prompt laid over the program's context, with what its row needs. */
+export interface LaidPrompt {
+  readonly prompt: PreparedPrompt;
+  readonly inputKind: StoredTurnInputKind;
+  /** Null for token ids. */
+  readonly messages: JsonValue;
+}
+
+/** @throws DomainError ENGINE_UNREACHABLE while the pool's model is not known. */
+export const requireModel = (services: ProgramServices): PoolModel => {
+  const { model } = services.pool.engines;
+  if (model === null) throw noEngineYet();
+  return model;
+};
+
+/**
+ * Modifies the program's context, after all checks.
+ *
+ * @throws DomainError PROMPT_EMPTY, PROMPT_TOO_LONG or TOKEN_OUT_OF_VOCABULARY.
+ */
+export const layPrompt = (
+  services: ProgramServices,
+  program: LiveProgram,
+  call: { readonly turn: LiveTurn; readonly request: wire.RunTurnRequest; readonly model: PoolModel },
+): LaidPrompt => {
+  const { request, model } = call;
+  const { input } = request;
+  const { context } = program;
+  if (input === undefined || context === null) throw new Error('a turn is laid without input or context');
+  const encoded =
+    input.$case === 'append' || input.$case === 'prompt'
+      ? { ids: input.value.ids, extends: input.$case === 'append', messages: null }
+      : services.text.encode(program, call.turn, input);
+  const promptTokens = (encoded.extends ? context.length : 0) + encoded.ids.length;
+  checkPrompt({ ids: encoded.ids, promptTokens, field: fieldOf(input.$case), model, sampling: request.sampling });
+  const prompt = encoded.extends ? context.append(encoded.ids) : context.replace(encoded.ids);
+  return { prompt, inputKind: input.$case, messages: encoded.messages };
+};
+
+/** Pure. What the engine is asked for. */
+export const planTurn = (request: wire.RunTurnRequest, prompt: PreparedPrompt, model: PoolModel): TurnPlan => ({
+  promptIds: prompt.promptIds,
+  sharedTokens: prompt.sharedTokens,
+  isCompaction: prompt.isCompaction,
+  sampling: samplingOf(request.sampling, model.maxContextTokens - prompt.promptIds.length),
+  isLast: request.last,
+});
+
+const fieldOf = (inputCase: string): string =>
+  ({ append: 'append.ids', prompt: 'prompt.ids', appendMessages: 'append_messages' })[inputCase] ?? inputCase;
+
+const checkPrompt = (check: {
+  readonly ids: ArrayLike<number>;
+  readonly promptTokens: number;
+  readonly field: string;
+  readonly model: PoolModel;
+  readonly sampling: wire.Sampling | undefined;
+}): void => {
+  const { ids, promptTokens, field, model, sampling } = check;
+  if (promptTokens === 0) throw promptError('PROMPT_EMPTY', field, 'holds no tokens; allowed: at least 1');
+  const { vocabularySize, maxContextTokens } = model;
+  for (let index = 0; index < ids.length; index += 1) {
+    const id = ids[index] ?? 0;
+    if (id < vocabularySize) continue;
+    const allowed = `allowed: 0 to ${vocabularySize - 1}`;
+    throw promptError('TOKEN_OUT_OF_VOCABULARY', `${field}[${index}]`, `is ${id}; ${allowed}`);
+  }
+  const outputTokens = sampling?.maxTokens ?? 1;
+  if (promptTokens + outputTokens <= maxContextTokens) return;
+  throw promptError(
+    'PROMPT_TOO_LONG',
+    field,
+    `the prompt has ${promptTokens} tokens and ${outputTokens} of output were asked for; ` +
+      `allowed: ${maxContextTokens} together`,
+  );
+};
+
+const promptError = (reason: ReasonName, field: string, description: string): DomainError =>
+  invalidFields([{ field, description }], reason);
+
+const samplingOf = (sampling: wire.Sampling | undefined, room: number): GenerateSampling => {
+  if (sampling === undefined) return { maxTokens: room };
+  const { maxTokens = room, minTokens, ignoreEos, temperature, topP, topK, seed, stop } = sampling;
+  if (minTokens !== undefined && minTokens > maxTokens) {
+    const description = `is ${minTokens}; allowed: 0 to max_tokens (${maxTokens})`;
+    throw invalidFields([{ field: 'sampling.min_tokens', description }]);
+  }
+  return {
+    maxTokens,
+    ignoreEos,
+    ...(minTokens === undefined ? {} : { minTokens }),
+    ...(temperature === undefined ? {} : { temperature }),
+    ...(topP === undefined ? {} : { topP }),
+    ...(topK === undefined ? {} : { topK }),
+    ...(seed === undefined ? {} : { seed }),
+    ...(stop.length === 0 ? {} : { stop }),
+  };
+};

@@ -1,0 +1,106 @@
+/**
+ * What follows from a turn's end at the edge: the context, the counts, the rows, the caller's last event.
+ *
+ * Invariant: when the caller sees the last event, everything here has been done, so its next turn finds it.
+ */
+import type { DomainError } from '@holdfast/platform';
+import { instant, type EngineId, type Instant, type ProgramView } from '@holdfast/scheduling';
+import type { Journal } from '../persistence/journal.js';
+import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
+import type { EngineAnswer } from '../turns/turn-runner.js';
+import type { TurnTable } from '../turns/turn-table.js';
+import type { ContextStore } from './context-store.js';
+import type { LiveProgram } from './live-program.js';
+import type { ProgramBook } from './program-book.js';
+import type { TextService } from './text-service.js';
+
+/** What settling works with. */
+export interface TurnSettlementOptions {
+  readonly book: ProgramBook;
+  readonly contexts: ContextStore;
+  readonly journal: Journal;
+  readonly text: TextService;
+  readonly turns: () => TurnTable;
+  readonly view: (programId: string) => ProgramView | null;
+  readonly now: () => Instant;
+}
+
+/** See the file header. */
+export class TurnSettlement {
+  readonly #options: TurnSettlementOptions;
+
+  constructor(options: TurnSettlementOptions) {
+    this.#options = options;
+  }
+
+  /** Modifies state. The turn has its whole answer. */
+  finished(turn: LiveTurn, answer: EngineAnswer, engineId: EngineId): void {
+    const { book, contexts, journal, text, now, view } = this.#options;
+    const program = book.live(turn.programId);
+    const finishedAt = now();
+    const output = text.readOutput(turn);
+    const result: TurnResult = {
+      finishReason: answer.finishReason,
+      promptTokens: answer.promptTokens,
+      cachedTokens: answer.cachedTokens,
+      recomputedTokens: Math.max(0, (turn.plan?.sharedTokens ?? 0) - answer.cachedTokens),
+      finishedAt,
+      pin:
+        answer.pin === undefined
+          ? null
+          : {
+              engineId,
+              pinnedTokens: answer.pin.pinnedTokens,
+              expiresAt: instant(finishedAt + answer.pin.expiresInMs * 1_000),
+            },
+      toolCalls: output?.toolCalls ?? [],
+    };
+    journal.turnFinished(turn, result, output?.text ?? null);
+    if (program?.turn === turn) {
+      count(program, turn, result);
+      program.context?.commit(turn.output.view());
+      if (output !== null) text.remember(program, turn, output);
+      this.#release(program, turn);
+      program.lastTurn = turn;
+      program.turnDigests.set(turn.requestId, turn.bodyDigest);
+      contexts.used(program);
+      journal.program(program, view(program.programId));
+    }
+    this.#options.turns().remove(turn.turnId);
+    turn.trace?.end({ result, outputTokens: turn.output.length });
+    turn.finish(result);
+    program?.changed();
+  }
+
+  /** Modifies state. The turn ends without an answer; the context is as it was before. */
+  failed(turn: LiveTurn, error: DomainError): void {
+    const { book, journal, now } = this.#options;
+    if (turn.hasEnded) return;
+    const program = book.live(turn.programId);
+    if (turn.plan !== null) journal.turnFailed(turn, error, now());
+    if (program?.turn === turn) {
+      program.prompt?.rollBack();
+      this.#release(program, turn);
+    }
+    this.#options.turns().remove(turn.turnId);
+    turn.trace?.end({ error });
+    turn.fail(error);
+    program?.changed();
+  }
+
+  #release(program: LiveProgram, turn: LiveTurn): void {
+    program.turn = null;
+    program.prompt = null;
+    program.lastActiveAt = this.#options.now();
+  }
+}
+
+const count = (program: LiveProgram, turn: LiveTurn, result: TurnResult): void => {
+  const { counts } = program;
+  counts.turnsFinished += 1;
+  counts.promptTokens += result.promptTokens;
+  counts.cachedTokens += result.cachedTokens;
+  counts.outputTokens += turn.output.length;
+  counts.recomputedTokens += result.recomputedTokens;
+  program.contextTokens = (turn.plan?.promptIds.length ?? 0) + turn.output.length;
+};

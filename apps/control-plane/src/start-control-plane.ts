@@ -1,0 +1,48 @@
+import 'reflect-metadata';
+import { NestFactory } from '@nestjs/core';
+import type { INestApplication } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { AppModule } from './app.module.js';
+import type { Foundation } from './foundation.module.js';
+import { ControlPlane } from './lifecycle/control-plane.js';
+import type { AddressInfo, Server } from 'node:net';
+
+/** A running control plane. */
+export interface RunningControlPlane {
+  /** Where ProgramService is served, as host:port. */
+  readonly grpcAddress: string;
+  /** Where health is served, as host:port. */
+  readonly httpAddress: string;
+  /** Stops in order (see lifecycle/control-plane.ts). May be called again. */
+  stop(): Promise<void>;
+}
+
+/**
+ * Starts the service in this process. When it resolves, both ports serve and each engine was tried once.
+ *
+ * @throws Error when the database, the lease or a port cannot be had; what had started is stopped again.
+ */
+export const startControlPlane = async (foundation: Foundation): Promise<RunningControlPlane> => {
+  const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundation), {
+    logger: false,
+    abortOnError: false,
+  });
+  let stopping: Promise<void> | null = null;
+  const stop = (): Promise<void> => (stopping ??= app.close());
+  try {
+    const { host, port } = foundation.config.HOLDFAST_HTTP_ADDRESS;
+    app.disable('x-powered-by');
+    await app.listen(port, host);
+    const { grpcAddress } = app.get(ControlPlane);
+    if (grpcAddress === null) throw new Error('the gRPC server was not started');
+    return { grpcAddress, httpAddress: httpAddressOf(app, host), stop };
+  } catch (error) {
+    await stop();
+    throw error;
+  }
+};
+
+const httpAddressOf = (app: INestApplication, host: string): string => {
+  const { port } = (app.getHttpServer() as Server).address() as AddressInfo;
+  return `${host.includes(':') ? `[${host}]` : host}:${port}`;
+};

@@ -1,0 +1,228 @@
+/**
+ * One trace a program. Spans at the edges: program (from its start to its end), turn, queue wait, engine generate,
+ * tool call, pin (from set to hit, expired, revoked or released). The program's parent is the caller's span at
+ * StartProgram; the engine call carries the context on.
+ */
+import { type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import type { DomainError } from '@holdfast/platform';
+import type { Decision } from '@holdfast/scheduling';
+import type { OpenToolCall, ProgramFacts } from '../programs/live-program.js';
+import type { LiveTurn, TurnDispatch, TurnResult } from '../turns/live-turn.js';
+import { type CallerTrace, contextOfTraceparent, traceparentOf } from './caller-trace.js';
+import { attributes, spans } from './span-names.js';
+
+/** How an engine call ended. */
+export type EngineCallOutcome =
+  | {
+      readonly outcome: 'finished';
+      readonly promptTokens: number;
+      readonly cachedTokens: number;
+      readonly outputTokens: number;
+    }
+  | { readonly outcome: 'failed'; readonly error: DomainError }
+  | { readonly outcome: 'aborted' };
+
+/** The span of one engine call, and the trace context that goes along with it. */
+export interface EngineCallTrace {
+  readonly context: { readonly traceparent?: string };
+  firstToken(): void;
+  end(outcome: EngineCallOutcome): void;
+}
+
+const tracer = trace.getTracer('@holdfast/control-plane');
+
+/** The spans of one program. */
+export class ProgramTrace {
+  readonly #span: Span;
+  readonly #context: Context;
+  readonly #toolCalls = new Map<string, Span>();
+  readonly #pins = new Map<string, Span>();
+
+  private constructor(span: Span, parent: Context) {
+    this.#span = span;
+    this.#context = trace.setSpan(parent, span);
+  }
+
+  /** Starts the program's span below the call that started it, or below `traceparent` after a restart. */
+  static start(facts: ProgramFacts, parent: CallerTrace | { readonly traceparent: string | null }): ProgramTrace {
+    const context = 'context' in parent ? parent.context : contextOfTraceparent(parent.traceparent ?? undefined);
+    const span = tracer.startSpan(
+      spans.program,
+      {
+        attributes: {
+          [attributes.programId]: facts.programId,
+          [attributes.programName]: facts.name,
+          [attributes.programClass]: facts.programClass,
+          [attributes.requestModel]: facts.model,
+          ...('context' in parent ? {} : { [attributes.isRestored]: true }),
+        },
+      },
+      context,
+    );
+    return new ProgramTrace(span, context);
+  }
+
+  /** W3C traceparent of the program's span; undefined when nothing is traced. */
+  get traceparent(): string | undefined {
+    return traceparentOf(this.#span);
+  }
+
+  /** Starts a turn's span: below its rpc when that is of the program's trace, else below the program with a link. */
+  turnSubmitted(turn: LiveTurn, caller: CallerTrace): TurnTrace {
+    const ownTrace = this.#span.spanContext().traceId;
+    const rpc = trace.getSpanContext(caller.context);
+    const isSameTrace = rpc !== undefined && rpc.traceId === ownTrace;
+    const parent = isSameTrace ? caller.context : this.#context;
+    const span = tracer.startSpan(
+      spans.turn,
+      {
+        attributes: { [attributes.programId]: turn.programId, [attributes.turnId]: turn.turnId },
+        ...(isSameTrace || rpc === undefined ? {} : { links: [{ context: rpc }] }),
+      },
+      parent,
+    );
+    return new TurnTrace(span, trace.setSpan(parent, span));
+  }
+
+  toolCallBegan(toolCallId: string, call: OpenToolCall): void {
+    const span = tracer.startSpan(
+      spans.toolCall,
+      {
+        attributes: {
+          [attributes.toolCallId]: toolCallId,
+          [attributes.toolName]: call.tool,
+          ...(call.commandClass === null ? {} : { [attributes.commandClass]: call.commandClass }),
+        },
+      },
+      this.#context,
+    );
+    this.#toolCalls.set(toolCallId, span);
+  }
+
+  toolCallEnded(toolCallId: string, outcome: 'succeeded' | 'failed' | 'cancelled'): void {
+    const span = this.#toolCalls.get(toolCallId);
+    this.#toolCalls.delete(toolCallId);
+    span?.setAttribute(attributes.toolOutcome, outcome);
+    if (outcome === 'failed') span?.setStatus({ code: SpanStatusCode.ERROR });
+    span?.end();
+  }
+
+  pinSet(pin: { readonly pinId: string; readonly engineId: string; readonly pinnedTokens: number }): void {
+    const span = tracer.startSpan(
+      spans.pin,
+      { attributes: { [attributes.engineId]: pin.engineId, [attributes.pinnedTokens]: pin.pinnedTokens } },
+      this.#context,
+    );
+    this.#pins.set(pin.pinId, span);
+  }
+
+  pinRenewed(pinId: string): void {
+    this.#pins.get(pinId)?.addEvent(spans.pinRenewedEvent);
+  }
+
+  pinEnded(pinId: string, outcome: string): void {
+    const span = this.#pins.get(pinId);
+    this.#pins.delete(pinId);
+    span?.setAttribute(attributes.pinOutcome, outcome);
+    span?.end();
+  }
+
+  /** Ends the program's span and what is still open below it. */
+  end(outcome: string): void {
+    for (const span of [...this.#toolCalls.values(), ...this.#pins.values()]) span.end();
+    this.#toolCalls.clear();
+    this.#pins.clear();
+    this.#span.setAttribute(attributes.programOutcome, outcome);
+    if (outcome === 'failed') this.#span.setStatus({ code: SpanStatusCode.ERROR });
+    this.#span.end();
+  }
+}
+
+/** The spans of one turn. */
+export class TurnTrace {
+  readonly #span: Span;
+  readonly #context: Context;
+  #queueWait: Span | null;
+
+  constructor(span: Span, context: Context) {
+    this.#span = span;
+    this.#context = context;
+    this.#queueWait = tracer.startSpan(spans.queueWait, {}, context);
+  }
+
+  /** A decision of the kernel about this turn. */
+  decided(decision: Decision): void {
+    if (!this.#span.isRecording()) return;
+    this.#span.addEvent(spans.decisionEvent, {
+      [attributes.decisionId]: decision.decisionId,
+      [attributes.decisionKind]: decision.kind,
+      [attributes.decisionPolicy]: decision.policy,
+      [attributes.decisionChoice]: decision.choice,
+      [attributes.decisionReason]: decision.reason,
+    });
+  }
+
+  /** The wait is over: starts the span of the engine call. */
+  dispatched(dispatch: TurnDispatch, model: string): EngineCallTrace {
+    this.#queueWait?.end();
+    this.#queueWait = null;
+    const span = tracer.startSpan(
+      spans.generate,
+      {
+        kind: SpanKind.CLIENT,
+        attributes: {
+          [attributes.engineId]: dispatch.engineId,
+          [attributes.engineEpoch]: dispatch.epoch,
+          [attributes.attempt]: dispatch.attempt,
+          [attributes.operationName]: 'text_completion',
+          [attributes.requestModel]: model,
+        },
+      },
+      this.#context,
+    );
+    const traceparent = traceparentOf(span);
+    return {
+      context: traceparent === undefined ? {} : { traceparent },
+      firstToken: () => void span.addEvent(spans.firstTokenEvent),
+      end: (outcome) => endEngineCall(span, outcome),
+    };
+  }
+
+  /** The turn waits again. */
+  requeued(): void {
+    this.#queueWait ??= tracer.startSpan(spans.queueWait, {}, this.#context);
+  }
+
+  end(end: { readonly result: TurnResult; readonly outputTokens: number } | { readonly error: DomainError }): void {
+    this.#queueWait?.end();
+    this.#queueWait = null;
+    if ('error' in end) {
+      this.#span.setAttribute(attributes.errorType, end.error.reason);
+      this.#span.setStatus({ code: SpanStatusCode.ERROR, message: end.error.reason });
+    } else {
+      this.#span.setAttributes({
+        [attributes.inputTokens]: end.result.promptTokens,
+        [attributes.outputTokens]: end.outputTokens,
+        [attributes.cachedTokens]: end.result.cachedTokens,
+        [attributes.recomputedTokens]: end.result.recomputedTokens,
+        [attributes.finishReasons]: [end.result.finishReason],
+      });
+    }
+    this.#span.end();
+  }
+}
+
+const endEngineCall = (span: Span, end: EngineCallOutcome): void => {
+  if (end.outcome === 'finished') {
+    span.setAttributes({
+      [attributes.inputTokens]: end.promptTokens,
+      [attributes.outputTokens]: end.outputTokens,
+      [attributes.cachedTokens]: end.cachedTokens,
+    });
+  } else {
+    const reason = end.outcome === 'failed' ? end.error.reason : 'aborted';
+    span.setAttribute(attributes.errorType, reason);
+    span.setStatus({ code: SpanStatusCode.ERROR, message: reason });
+  }
+  span.end();
+};

@@ -1,0 +1,9 @@
+/** Injection tokens of values that are no classes. */
+export const CONFIG = Symbol('config');
+export const LOGGER = Symbol('logger');
+export const CLOCK = Symbol('clock');
+export const ENGINE_TARGETS = Symbol('engineTargets');
+export const STORAGE = Symbol('storage');
+export const FLUSH_TELEMETRY = Symbol('flushTelemetry');
+/** Called when the service cannot go on. */
+export const ON_FATAL = Symbol('onFatal');

@@ -1,0 +1,190 @@
+/**
+ * Runs dispatched turns on their engines: one engine call an attempt, its events into the turn and into the loop.
+ *
+ * Invariants: an attempt that was aborted or forgotten says nothing more; every other attempt ends with exactly one
+ * `turnFinished` or `turnFailed`; the engine's stream is left alone while the turn's callers cannot take more.
+ */
+import { EngineError, type EngineClient, type GenerateEvent } from '@holdfast/engines';
+import { DomainError, isDomainError, toDomainError } from '@holdfast/platform';
+import type { DispatchTurn, EngineEpoch, EngineId, Instant, KernelEvent, TurnId } from '@holdfast/scheduling';
+import { instant } from '@holdfast/scheduling';
+import type { EngineCallTrace } from '../telemetry/program-trace.js';
+import type { LiveTurn, TurnDispatch, TurnPlan } from './live-turn.js';
+import type { TurnTable } from './turn-table.js';
+
+/** Engines tried for one turn at most; then the caller is told. */
+const MAX_ATTEMPTS = 3;
+
+/** The last event of an engine's answer. */
+export type EngineAnswer = Extract<GenerateEvent, { type: 'complete' }>;
+
+/** What the runner works with. */
+export interface TurnRunnerOptions {
+  readonly turns: TurnTable;
+  readonly now: () => Instant;
+  readonly post: (event: KernelEvent) => void;
+  /** The client of an engine in an epoch; undefined when that is over. */
+  readonly client: (engineId: EngineId, epoch: EngineEpoch) => EngineClient | undefined;
+  /** An engine call broke: find out whether the engine is gone, and post `engineLost` if so. */
+  readonly suspect: (engineId: EngineId, epoch: EngineEpoch) => Promise<void>;
+  readonly trace: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
+  /** The turn has its whole answer; the kernel knows. */
+  readonly onFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
+  /** The turn ends without one; the kernel knows. */
+  readonly onFailed: (turn: LiveTurn, error: DomainError) => void;
+}
+
+interface Attempt {
+  readonly turn: LiveTurn;
+  readonly plan: TurnPlan;
+  readonly command: DispatchTurn;
+  readonly dispatch: TurnDispatch;
+  readonly trace: EngineCallTrace;
+  readonly abort: AbortController;
+  isForgotten: boolean;
+}
+
+/** See the file header. */
+export class TurnRunner {
+  readonly #options: TurnRunnerOptions;
+  readonly #attempts = new Map<TurnId, Attempt>();
+
+  constructor(options: TurnRunnerOptions) {
+    this.#options = options;
+  }
+
+  /** Engine calls that run. */
+  get running(): number {
+    return this.#attempts.size;
+  }
+
+  /** True while an engine call of the turn runs. */
+  runs(turnId: TurnId): boolean {
+    return this.#attempts.has(turnId);
+  }
+
+  /** Modifies state. Starts the engine call of a turn; returns before its first answer. */
+  start(command: DispatchTurn): void {
+    const turn = this.#options.turns.get(command.turnId);
+    // The turn ended while the command was on its way: the kernel hears of that end by its own event.
+    if (turn?.plan == null) return;
+    const dispatch = turn.markDispatched({
+      engineId: command.engineId,
+      epoch: command.epoch,
+      now: this.#options.now(),
+    });
+    const attempt: Attempt = {
+      turn,
+      plan: turn.plan,
+      command,
+      dispatch,
+      trace: this.#options.trace(turn, dispatch),
+      abort: new AbortController(),
+      isForgotten: false,
+    };
+    this.#attempts.set(turn.turnId, attempt);
+    void this.#run(attempt);
+  }
+
+  /** Modifies state. Ends the engine call; nothing more is heard of it. */
+  forget(turnId: TurnId): void {
+    const attempt = this.#attempts.get(turnId);
+    if (attempt === undefined) return;
+    attempt.isForgotten = true;
+    this.#attempts.delete(turnId);
+    attempt.trace.end({ outcome: 'aborted' });
+    attempt.abort.abort();
+  }
+
+  async #run(attempt: Attempt): Promise<void> {
+    try {
+      const answer = await this.#generate(attempt);
+      if (answer !== null) this.#finish(attempt, answer);
+    } catch (error) {
+      await this.#fail(attempt, error);
+    }
+  }
+
+  /** Feeds the turn. Null when the attempt was forgotten. */
+  async #generate(attempt: Attempt): Promise<EngineAnswer | null> {
+    const { turn, plan, command, trace, abort } = attempt;
+    const { engineId, epoch } = command;
+    const client = this.#options.client(engineId, epoch);
+    if (client === undefined) {
+      throw new EngineError({ reason: 'ENGINE_UNREACHABLE', engineId, message: `epoch ${epoch} is over` });
+    }
+    const events = client.generate({
+      requestId: `${turn.turnId}.${attempt.dispatch.attempt}`,
+      promptIds: plan.promptIds,
+      sampling: plan.sampling,
+      hints: command.hints,
+      ...trace.context,
+      signal: abort.signal,
+    });
+    for await (const event of events) {
+      if (attempt.isForgotten) return null;
+      if (event.type === 'complete') return event;
+      this.#takeTokens(attempt, event.tokenIds);
+      if (turn.isCongested) await turn.untilReadable();
+      if (attempt.isForgotten) return null;
+    }
+    if (attempt.isForgotten) return null;
+    throw new EngineError({ reason: 'ENGINE_PROTOCOL_VIOLATED', engineId, message: 'the answer has no end' });
+  }
+
+  #takeTokens({ turn, trace }: Attempt, tokenIds: readonly number[]): void {
+    const isFirst = turn.output.length === 0 && tokenIds.length > 0;
+    turn.addOutput(tokenIds, this.#options.now());
+    if (!isFirst) return;
+    trace.firstToken();
+    this.#options.post({ type: 'turnStarted', turnId: turn.turnId });
+  }
+
+  #finish(attempt: Attempt, answer: EngineAnswer): void {
+    const { turn, command, trace } = attempt;
+    this.#attempts.delete(turn.turnId);
+    // An engine that streams nothing before its end has started all the same.
+    if (turn.output.length === 0) this.#takeTokens(attempt, answer.outputIds);
+    const { promptTokens, cachedTokens } = answer;
+    const outputTokens = turn.output.length;
+    trace.end({ outcome: 'finished', promptTokens, cachedTokens, outputTokens });
+    this.#options.post({
+      type: 'turnFinished',
+      turnId: turn.turnId,
+      promptTokens,
+      cachedTokens,
+      outputTokens,
+      ...(answer.pin === undefined
+        ? {}
+        : {
+            pin: {
+              pinnedTokens: answer.pin.pinnedTokens,
+              expiresAt: instant(this.#options.now() + answer.pin.expiresInMs * 1_000),
+            },
+          }),
+    });
+    this.#options.onFinished(turn, answer, command.engineId);
+  }
+
+  async #fail(attempt: Attempt, cause: unknown): Promise<void> {
+    if (attempt.isForgotten) return;
+    const { turn, command, dispatch, trace } = attempt;
+    const error = isDomainError(cause) ? cause : toDomainError(cause);
+    trace.end({ outcome: 'failed', error });
+    const mayRunElsewhere = isEngineFault(error) && turn.output.length === 0 && dispatch.attempt < MAX_ATTEMPTS;
+    if (error.reason === 'ENGINE_UNREACHABLE' || error.reason === 'ENGINE_RESTARTED') {
+      // If the engine is gone, all its turns move at once and this attempt is forgotten on the way.
+      await this.#options.suspect(command.engineId, command.epoch);
+      if (attempt.isForgotten && mayRunElsewhere) return;
+    }
+    this.#attempts.delete(turn.turnId);
+    this.#options.post({ type: 'turnFailed', turnId: turn.turnId, reason: error.reason, mayRunElsewhere });
+    if (!mayRunElsewhere && !turn.hasEnded) this.#options.onFailed(turn, error);
+  }
+}
+
+/** Pure. True for faults of the engine, not of the request: another engine may do better. */
+const isEngineFault = (error: DomainError): boolean =>
+  ['ENGINE_UNREACHABLE', 'ENGINE_RESTARTED', 'ENGINE_DEADLINE', 'ENGINE_PROTOCOL_VIOLATED', 'DRAINING'].includes(
+    error.reason,
+  ) || error.reason === 'QUEUE_FULL';
