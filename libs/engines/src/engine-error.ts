@@ -17,7 +17,6 @@ const reasonTable = {
   TOKEN_OUT_OF_VOCABULARY: { kind: 'invalid', retryable: false },
   MESSAGE_TOO_LARGE: { kind: 'invalid', retryable: false },
   QUEUE_FULL: { kind: 'exhausted', retryable: true },
-  DRAINING: { kind: 'unavailable', retryable: true },
   CALLER_CANCELLED: { kind: 'cancelled', retryable: false },
 } as const satisfies Partial<Record<ReasonName, { readonly kind: ErrorKind; readonly retryable: boolean }>>;
 

@@ -209,12 +209,16 @@ describe('a status instead of an answer', () => {
     expect(error.message).toMatch(/Generate: said why/);
   });
 
-  it('the reason of a Holdfast error detail wins over the code', async () => {
-    const details = { code: status.INVALID_ARGUMENT, message: 'too long', reason: 'PROMPT_TOO_LONG', metadata: {} };
+  it.each([
+    ['PROMPT_TOO_LONG', 'PROMPT_TOO_LONG'],
+    ['DRAINING', 'ENGINE_UNREACHABLE'],
+    ['A_REASON_OF_TOMORROW', 'FIELD_INVALID'],
+  ])('the reason %s of a Holdfast error detail wins over the code: %s', async (reason, expected) => {
     const metadata = new Metadata();
+    const details = { code: status.INVALID_ARGUMENT, message: 'no', reason, metadata: {} };
     metadata.set(STATUS_DETAILS_KEY, encodeStatusDetails(details));
-    const error = await failure(collect(await connect(fails(status.INVALID_ARGUMENT, 'too long', metadata))));
-    expect(error.reason).toBe('PROMPT_TOO_LONG');
+    const error = await failure(collect(await connect(fails(status.INVALID_ARGUMENT, 'no', metadata))));
+    expect(error.reason).toBe(expected);
   });
 });
 

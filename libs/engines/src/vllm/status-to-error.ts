@@ -26,6 +26,8 @@ export const statusToError = (error: ServiceError, call: FailedCall): EngineErro
 const reasonFromDetails = (metadata: Metadata | undefined): EngineErrorReason | undefined => {
   const [bytes] = metadata?.get(STATUS_DETAILS_KEY) ?? [];
   const details = typeof bytes === 'object' ? decodeStatusDetails(bytes) : undefined;
+  // An engine that shuts down is one that cannot be reached; DRAINING is for the service that the agent talks to.
+  if (details?.reason === 'DRAINING') return 'ENGINE_UNREACHABLE';
   return details !== undefined && isEngineErrorReason(details.reason) ? details.reason : undefined;
 };
 
