@@ -149,6 +149,15 @@ describe('engine model', () => {
             finishReason: fits ? 'stop' : 'error',
           });
         });
+        const served = harness.finished.filter(({ finishReason }) => finishReason === 'stop');
+        const total = (field: 'promptTokens' | 'cachedTokens' | 'outputTokens'): number =>
+          served.reduce((sum, request) => sum + request[field], 0);
+        expect(harness.stats()).toMatchObject({
+          promptTokens: total('promptTokens'),
+          cachedTokens: total('cachedTokens'),
+          outputTokens: total('outputTokens'),
+          activeBlocks: 0,
+        });
       }),
       { numRuns: 300 },
     );

@@ -16,7 +16,7 @@ import { ExtentScheduler } from './extent-scheduler.js';
 import type { Chain } from './extent-list.js';
 import { extentRequest, type ExtentRequest } from './extent-request.js';
 import type { Boundary, EngineTotals, SimulatedEngine, SimulatedTurn } from './simulated-engine.js';
-import { StepTimer } from './step-timer.js';
+import { StepTimer } from '../steps/step-timer.js';
 
 export class ExtentEngine implements SimulatedEngine {
   readonly #scheduler: ExtentScheduler;
@@ -64,7 +64,9 @@ export class ExtentEngine implements SimulatedEngine {
     const request = this.#requests.get(turnId);
     if (request === undefined) return false;
     this.#requests.delete(turnId);
-    this.#scheduler.remove(request, this.#timer.stepsUnderWay);
+    // What a step under way computes is lost; one that ends at this instant is done.
+    const { stepsUnderWay, endsAt } = this.#timer;
+    this.#scheduler.remove(request, endsAt === now ? stepsUnderWay : Math.max(0, stepsUnderWay - 1));
     return true;
   }
 

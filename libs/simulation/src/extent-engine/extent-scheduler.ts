@@ -3,14 +3,14 @@ import type { EngineModelOptions } from '../engine/engine-options.js';
 import type { RevocationReason } from '../engine/model-event.js';
 import type { ModelPin } from '../engine/model-pin.js';
 import { prefillPairs } from '../profiles/step-time.js';
-import { LONGEST_SEGMENT } from './decode-clock.js';
+import { LONGEST_SEGMENT } from '../steps/decode-clock.js';
 import { ExtentList, type Chain } from './extent-list.js';
 import { ExtentPins, type ExtentPin } from './extent-pins.js';
 import { compareFinish, compareWaiting, type ExtentRequest } from './extent-request.js';
 import { GrowthPhases } from './growth.js';
 import { RequestHeap } from './request-heap.js';
 import type { EngineTotals } from './simulated-engine.js';
-import type { StepPlan } from './step-timer.js';
+import type { StepPlan } from '../steps/step-timer.js';
 
 /**
  * What each step computes: running requests first, in order of admission, then waiting ones, under the token budget,
@@ -54,7 +54,7 @@ export class ExtentScheduler {
       request.scheduled = Math.min(request.tokens - request.computed, budget);
       budget -= request.scheduled;
     }
-    if (!preempted) budget = this.#admitWaiting(budget);
+    if (!preempted) this.#admitWaiting(budget);
     if (this.#running.size === 0) return null;
     if (this.#prefilling.length > 0) return { batch: this.#batch(), steps: 1 };
     return { batch: this.#batch(), steps: this.#stepsTogether() };
@@ -103,14 +103,13 @@ export class ExtentScheduler {
     return pin;
   }
 
-  /** Modifies state. Takes a request out, whether it runs or waits, while `stepsUnderWay` steps are under way. */
-  remove(request: ExtentRequest, stepsUnderWay: number): void {
+  /** Modifies state. Takes a request out, whether it runs or waits, `done` steps after the last settled one. */
+  remove(request: ExtentRequest, done: number): void {
     if (!this.#running.has(request)) {
       this.waiting.remove(request);
       return;
     }
     // What the step under way computes is lost, but the block it got is held until now.
-    const done = Math.max(0, stepsUnderWay - 1);
     if (request.isDecoding) {
       this.#totals.outputTokens += done;
       this.#stopDecoding(request, this.#step + done, this.#grownTo);
@@ -232,15 +231,14 @@ export class ExtentScheduler {
     this.#totals.preemptions += 1;
   }
 
-  #admitWaiting(budgetBefore: number): number {
+  #admitWaiting(budgetBefore: number): void {
     let budget = budgetBefore;
     while (budget > 0 && this.#running.size < this.options.maxRunningRequests) {
       const head = this.waiting.peek();
-      if (head === undefined || !this.#admit(head)) break;
+      if (head === undefined || !this.#admit(head)) return;
       head.scheduled = Math.min(head.tokens - head.computed, budget);
       budget -= head.scheduled;
     }
-    return budget;
   }
 
   /** Admits the head if its whole prompt fits, perhaps after pins have gone. Checks everything before it acts. */

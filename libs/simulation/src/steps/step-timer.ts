@@ -47,8 +47,8 @@ export class StepTimer {
     return this.#startedAt === null ? 0 : this.#steps;
   }
 
-  /** Modifies state. */
-  start({ batch, steps }: StepPlan, now: Instant): void {
+  /** Modifies state. Returns when the steps end. */
+  start({ batch, steps }: StepPlan, now: Instant): Instant {
     const { baseMicros, perPrefillTokenMicros, perDecodeSequenceMicros, perContextTokenMicros, perPrefillPairMicros } =
       this.#coefficients;
     const first =
@@ -64,6 +64,7 @@ export class StepTimer {
     this.#steps = steps;
     this.#startedAt = now;
     this.#carry = now === this.#lastEnd ? this.#lastCarry : 0;
+    return this.#endOf(now, steps);
   }
 
   /** Modifies state. Only the steps that have begun by `now` are to end; returns how many, null when none is under way. */
