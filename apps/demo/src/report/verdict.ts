@@ -1,0 +1,28 @@
+import type { SummaryRow } from '../measure/summary.js';
+
+/** Differences of less than this share are called none. */
+const EVEN_SHARE = 0.02;
+
+/** Pure. What the figures say, in words: each policy against the first. Empty for one policy. */
+export const verdictOf = (rows: readonly SummaryRow[]): string => {
+  const [baseline, ...others] = rows;
+  if (baseline === undefined || others.length === 0) return '';
+  const clauses = others.map((row) => clauseOf(row, baseline));
+  return `Against ${baseline.policy}, ${clauses.join('; ')}.`;
+};
+
+const clauseOf = (row: SummaryRow, baseline: SummaryRow): string => {
+  const ratio = row.jctSeconds.mean / baseline.jctSeconds.mean;
+  const jct = `mean ${seconds(row.jctSeconds.mean)} instead of ${seconds(baseline.jctSeconds.mean)}`;
+  const cached = `${percent(cachedShare(row))} instead of ${percent(cachedShare(baseline))} of prompt tokens came from the cache`;
+  if (Math.abs(ratio - 1) < EVEN_SHARE) return `${row.policy} made no difference to completion time (${jct})`;
+  if (ratio < 1) return `${row.policy} completed programs in ${percent(1 - ratio)} less time (${jct}): ${cached}`;
+  return `${row.policy} LOST: programs took ${percent(ratio - 1)} longer (${jct}), and ${cached}`;
+};
+
+/** Pure. Prompt tokens found in a cache, as a share. */
+export const cachedShare = ({ cachedTokens, promptTokens }: SummaryRow): number =>
+  promptTokens === 0 ? 0 : cachedTokens / promptTokens;
+
+const percent = (share: number): string => `${(share * 100).toFixed(0)} %`;
+const seconds = (value: number): string => `${value < 10 ? value.toFixed(1) : value.toFixed(0)} s`;
