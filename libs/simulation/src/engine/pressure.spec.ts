@@ -178,6 +178,18 @@ describe('a waiting head that does not fit', () => {
     expect(harness.stats()).toMatchObject({ waitingRequests: 1, pins: 1 });
   });
 
+  it('spares a pin whose blocks are all in use: taking it would give nothing', () => {
+    const harness = new Harness();
+    harness.serve({ family: 1, promptTokens: 8, pin: hardPin(1) });
+    harness.serve({ family: 2, promptTokens: 12, pin: hardPin(2) });
+    // Another program runs on the blocks of the first pin and on two more: 3 of 10 are left.
+    harness.submit({ family: 1, promptTokens: 12, programId: 'q', outputTokens: 4 });
+    harness.step();
+    harness.submit({ family: 5, promptTokens: 17, bid: 5 });
+    harness.step();
+    expect(harness.pinChanges().slice(2)).toEqual(['revoked p2 outbid']);
+  });
+
   it('at total stall takes pins of any value until it fits', () => {
     const harness = new Harness();
     harness.serve({ family: 1, promptTokens: 16, pin: hardPin(null) });
