@@ -3,7 +3,7 @@ import { type EngineHints, type PinTerms, instant, millis } from '@holdfast/sche
 import type { EngineClientHarness } from './harness.js';
 
 /** The complete event of an answer. */
-export type Complete = Extract<GenerateEvent, { type: 'complete' }>;
+type Complete = Extract<GenerateEvent, { type: 'complete' }>;
 
 /** A finished answer and what was seen on the way. */
 export interface Answer {
