@@ -1,0 +1,1 @@
+"""Generated from proto/holdfast/kv/v1. Never edited."""
