@@ -68,7 +68,12 @@ export const readOptions = (args: readonly string[]): DemoOptions => {
     .description(DESCRIPTION)
     .allowExcessArguments(false)
     .showHelpAfterError('(--help lists the options)')
-    .option('--policies <list>', 'policies in order; the first is the yardstick', policyList, policyList(DEFAULTS.policies))
+    .option(
+      '--policies <list>',
+      'policies in order; the first is the yardstick',
+      policyList,
+      policyList(DEFAULTS.policies),
+    )
     .option('--programs <number>', 'programs', numberFrom({ from: 1, to: 1_000, isWhole: true }), DEFAULTS.programs)
     .option(
       '--time-scale <factor>',

@@ -35,8 +35,10 @@ export interface Summary {
 }
 
 /** What was measured, and where. */
-export interface RunMeasurement
-  extends Pick<SummaryRow, 'trace' | 'engine' | 'engines' | 'policy' | 'load' | 'seed' | 'programs' | 'timeScale'> {
+export interface RunMeasurement extends Pick<
+  SummaryRow,
+  'trace' | 'engine' | 'engines' | 'policy' | 'load' | 'seed' | 'programs' | 'timeScale'
+> {
   readonly replayed: readonly ReplayedProgram[];
   /** One of each engine. */
   readonly pins: readonly PinTotals[];

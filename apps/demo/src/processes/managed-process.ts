@@ -19,6 +19,7 @@ export interface ManagedProcessOptions {
 
 const READY_DEADLINE_MS = 60_000;
 const STOP_DEADLINE_MS = 10_000;
+const COMPLETION_DEADLINE_MS = 60_000;
 const KEPT_LOG_LINES = 20;
 const PRELOAD = new URL('end-with-parent.js', import.meta.url);
 
@@ -88,6 +89,14 @@ export class ManagedProcess {
         resolve(ready);
       });
     });
+  }
+
+  /** Resolves when it has ended with exit code 0. Rejects with the end of its log when it fails or takes too long. */
+  async completed(): Promise<void> {
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), COMPLETION_DEADLINE_MS);
+    const why = await this.#exit;
+    clearTimeout(timer);
+    if (why !== 'exit code 0') throw this.#failure(`failed (${why})`);
   }
 
   /** Rejects with the end of its log if it ends before `signal` aborts; resolves when that aborts. */

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import type { EngineProfile } from '@holdfast/simulation';
-import { ManagedProcess, type ReadyLine } from './managed-process.js';
+import { ManagedProcess, type ManagedProcessOptions, type ReadyLine } from './managed-process.js';
 
 /** What to run. */
 export interface StackOptions {
@@ -65,9 +65,9 @@ export class ServiceStack {
     await Promise.all(inOrder.map((process) => process.stop()));
   }
 
-  /** Writes the recorded events and decisions of the pool beside each other. The service must have stopped. */
+  /** Writes the recorded events and decisions of the pool to PREFIX.*.jsonl. The service must have stopped. */
   async exportLog(prefix: string): Promise<void> {
-    await this.#start('export', EXPORT_LOG, { env: this.#environment(), args: [prefix] });
+    await this.#spawn('export-log', EXPORT_LOG, { env: this.#environment(), args: [prefix] }).completed();
   }
 
   #startEngine(ordinal: number): Promise<ReadyLine> {
@@ -103,18 +103,20 @@ export class ServiceStack {
     };
   }
 
-  async #start(
-    name: string,
-    entry: URL,
-    rest: { readonly args?: readonly string[]; readonly env?: Readonly<Record<string, string>> },
-  ): Promise<ReadyLine> {
+  #start(name: string, entry: URL, rest: SpawnOptions): Promise<ReadyLine> {
+    return this.#spawn(name, entry, rest).ready();
+  }
+
+  #spawn(name: string, entry: URL, rest: SpawnOptions): ManagedProcess {
     const { logDir } = this.#options;
     const logFile = logDir === undefined ? {} : { logFile: join(logDir, `${name}.log`) };
     const child = new ManagedProcess({ name, entry, ...rest, ...logFile });
     this.#processes.push(child);
-    return child.ready();
+    return child;
   }
 }
+
+type SpawnOptions = Pick<ManagedProcessOptions, 'args' | 'env'>;
 
 /** Settings of the caller's environment must not leak into the comparison; empty counts as not set. */
 const withoutOwnSettings = (): Record<string, string> =>

@@ -27,8 +27,6 @@ export interface ReplayOptions {
   /** Tells the programs of one run from those of another in the same database. */
   readonly programIdPrefix: string;
   readonly signal: AbortSignal;
-  /** A program was started. */
-  readonly onStarted: () => void;
   /** A turn finished. */
   readonly onTurn: () => void;
   /** A program ended. */
@@ -44,7 +42,6 @@ export const replayProgram = async (planned: PlannedProgram, options: ReplayOpti
   await time.until(planned.arrivesAtSeconds, signal);
   const programId = `${options.programIdPrefix}${planned.ordinal}`;
   const program = await holdfast.start({ programId, name: planned.id, programClass: 'claude-code', signal });
-  options.onStarted();
   const replay = { program, context: new ProgramContext(), tokens: new TokenSource(seed, planned.ordinal), options };
   const turns: ReplayedTurn[] = [];
   try {
