@@ -20,3 +20,15 @@ export type { QueuedEvent } from './event-queue.js';
 export { EventPriority, EventQueue } from './event-queue.js';
 export { RandomStream, RandomStreams } from './random-streams.js';
 export { VirtualClock } from './virtual-clock.js';
+export { ExtentEngine } from './extent-engine/extent-engine.js';
+export type {
+  Boundary,
+  EngineTotals,
+  FinishedTurn,
+  SimulatedEngine,
+  SimulatedTurn,
+} from './extent-engine/simulated-engine.js';
+export { simulate } from './lab/simulate.js';
+export type { PoolEngine, SimulationOptions, SimulationResult } from './lab/simulate.js';
+export type { FinishedTurnRecord, ProgramRecord, SimulationObserver } from './lab/observer.js';
+export type { Arrival, RecordedProgram, RecordedTurn } from './lab/workload.js';

@@ -39,9 +39,9 @@ const REGISTRY: Readonly<Record<string, RegistryEntry>> = {
     create: () => ({ ordering: programFcfs, retention: neverRetention }),
   },
   'static-ttl': {
-    summary: 'pinned programs first, then by first arrival; every context pinned for `ttl` (2s)',
+    summary: 'programs in order of first arrival, every context pinned for `ttl` (2s)',
     create: (parameters) => ({
-      ordering: pinnedFirstProgramFcfs,
+      ordering: programFcfs,
       retention: fixedTtlRetention(parameters.duration('ttl', seconds(2), millis(1))),
     }),
   },

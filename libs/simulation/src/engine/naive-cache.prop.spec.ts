@@ -35,16 +35,28 @@ class NaiveCache {
       hits.push(prefix);
     }
     this.free = this.free.filter((content) => content === null || !hits.includes(content));
+    this.take(Math.ceil(promptTokens.length / BLOCK) - hits.length);
+    for (const prefix of kept.slice(hits.length, Math.floor(promptTokens.length / BLOCK))) this.publish(prefix);
+    for (let known = promptTokens.length; known < all.length - 1; known += 1) {
+      if (known % BLOCK === 0) this.take(1);
+      if ((known + 1) % BLOCK === 0) this.publish(kept[(known + 1) / BLOCK - 1]!);
+    }
     const used = Math.ceil((all.length - 1) / BLOCK);
-    // Blocks are taken from the old end, one by one, as the request needs them.
-    this.free.splice(0, used - hits.length);
-    // A block that the request computed although it was there already goes back empty; the older copy counts as used.
-    const twins = kept.filter((prefix) => this.free.includes(prefix));
-    this.free = this.free.filter((content) => content === null || !twins.includes(content));
-    this.free.push(...twins.map(() => null));
     const table = [...kept, ...Array<null>(used - kept.length).fill(null)];
     this.free.push(...table.reverse());
     return hits.length * BLOCK;
+  }
+
+  private take(blocks: number): void {
+    this.free.splice(0, blocks);
+  }
+
+  /** A block that was computed although an older one holds the same: the older one is used, the new one goes back. */
+  private publish(prefix: string): void {
+    const twin = this.free.indexOf(prefix);
+    if (twin < 0) return;
+    this.free.splice(twin, 1);
+    this.free.push(null);
   }
 }
 

@@ -1,0 +1,26 @@
+import type { Duration, Instant } from '@holdfast/scheduling';
+
+/** One turn of a recorded program, and what follows it. */
+export interface RecordedTurn {
+  readonly promptTokens: number;
+  /** Leading prompt tokens equal to the program's context before the turn; below `promptTokens`. */
+  readonly sharedTokens: number;
+  readonly outputTokens: number;
+  /** Tool that runs after the turn; absent after the last one, and where people answer instead of a tool. */
+  readonly tool?: string;
+  /** From the end of this turn to the submission of the next one. */
+  readonly gap: Duration;
+}
+
+/** A program as it was recorded: what it asks for, whatever the policy. */
+export interface RecordedProgram {
+  readonly programId: string;
+  readonly programClass: string;
+  readonly turns: readonly RecordedTurn[];
+}
+
+/** A recorded program that arrives at a time. */
+export interface Arrival {
+  readonly program: RecordedProgram;
+  readonly at: Instant;
+}
