@@ -1,4 +1,5 @@
 import { createVllmClient } from '@holdfast/engines';
+import { toMillisCeil } from '@holdfast/scheduling';
 import type { Config } from './config/config.js';
 import type { EngineTarget } from './engines/engine-registry.js';
 
@@ -10,6 +11,10 @@ export const engineTargets = (config: Config): EngineTarget[] =>
       engineId: address,
       address,
       prefillCost: config.HOLDFAST_PREFILL_COST,
+      timeouts: {
+        firstMessageMs: toMillisCeil(config.HOLDFAST_ENGINE_FIRST_MESSAGE_LIMIT),
+        streamIdleMs: toMillisCeil(config.HOLDFAST_ENGINE_SILENCE_LIMIT),
+      },
       ...(kvControlAddress === undefined ? {} : { kvControlAddress }),
     }),
   }));

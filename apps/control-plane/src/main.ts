@@ -35,7 +35,14 @@ const main = async (): Promise<void> => {
     process.stdout.write(`${JSON.stringify(describeConfig(config), null, 2)}\n`);
     return;
   }
-  process.exitCode = await runService(config);
+  try {
+    process.exitCode = await runService(config);
+  } catch (error) {
+    process.stderr.write(
+      `the control plane could not start: ${error instanceof Error ? error.message : String(error)}\n`,
+    );
+    process.exitCode = 1;
+  }
 };
 
 await main();

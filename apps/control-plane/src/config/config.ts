@@ -8,6 +8,7 @@ import {
   integerSetting,
   listSetting,
   loadConfig,
+  logLevels,
   numberSetting,
   sizeSetting,
   textValueSetting,
@@ -45,7 +46,9 @@ const engineAddress = z
   })
   .meta({ allowed: engineAllowed });
 
-const policyAllowed = `one of ${policyNames().map(({ name }) => name).join(', ')}, with parameters after a colon`;
+const policyAllowed = `one of ${policyNames()
+  .map(({ name }) => name)
+  .join(', ')}, with parameters after a colon`;
 const policy = z
   .string()
   .transform((text, context): { readonly name: string; readonly profile: PolicyProfile } => {
@@ -65,20 +68,31 @@ const prefillCost = z
     const parts = text.split(',').map((part) => (part.trim() === '' ? Number.NaN : Number(part)));
     const [baseSeconds, perTokenSeconds, perTokenSquaredSeconds] = parts;
     if (
-      parts.length !== 3 || parts.some((part) => !Number.isFinite(part) || part < 0) ||
-      baseSeconds === undefined || perTokenSeconds === undefined || perTokenSquaredSeconds === undefined
+      parts.length !== 3 ||
+      parts.some((part) => !Number.isFinite(part) || part < 0) ||
+      baseSeconds === undefined ||
+      perTokenSeconds === undefined ||
+      perTokenSquaredSeconds === undefined
     ) {
       context.addIssue({ code: 'custom', message: costAllowed });
       return z.NEVER;
     }
     return { baseSeconds, perTokenSeconds, perTokenSquaredSeconds };
   })
-  .meta({ description: 'Prefill time of x uncached tokens on an idle engine: base + a*x + b*x^2.', allowed: costAllowed });
+  .meta({
+    description: 'Prefill time of x uncached tokens on an idle engine: base + a*x + b*x^2.',
+    allowed: costAllowed,
+  });
 
 const shape = {
   HOLDFAST_GRPC_ADDRESS: loopbackAddress('Where ProgramService is served. Port 0 takes a free one.', '127.0.0.1:7070'),
-  HOLDFAST_HTTP_ADDRESS: loopbackAddress('Where health is served over HTTP. Port 0 takes a free one.', '127.0.0.1:7071'),
-  HOLDFAST_POOL: textValueSetting().meta({ description: 'Name of the pool: the engines that serve one model.' }).prefault('default'),
+  HOLDFAST_HTTP_ADDRESS: loopbackAddress(
+    'Where health is served over HTTP. Port 0 takes a free one.',
+    '127.0.0.1:7071',
+  ),
+  HOLDFAST_POOL: textValueSetting()
+    .meta({ description: 'Name of the pool: the engines that serve one model.' })
+    .prefault('default'),
   HOLDFAST_ENGINES: listSetting(engineAddress as z.ZodType<EngineAddress, string>)
     .refine((engines) => new Set(engines.map(({ address }) => address)).size === engines.length, 'each address once')
     .meta({ description: 'Addresses of the engines, separated by commas.' })
@@ -100,6 +114,12 @@ const shape = {
   HOLDFAST_ENGINE_ABSENCE_LIMIT: durationSetting()
     .meta({ description: 'How long turns wait when no engine is there.' })
     .prefault('30s'),
+  HOLDFAST_ENGINE_FIRST_MESSAGE_LIMIT: durationSetting()
+    .meta({ description: 'How long an engine may take to its first message of a turn, queueing and prefill included.' })
+    .prefault('5m'),
+  HOLDFAST_ENGINE_SILENCE_LIMIT: durationSetting()
+    .meta({ description: 'How long an engine may be silent within an answer.' })
+    .prefault('60s'),
   HOLDFAST_CALLER_STALL_LIMIT: durationSetting()
     .meta({ description: 'A caller that takes nothing of a turn for so long loses its stream.' })
     .prefault('60s'),
@@ -108,7 +128,9 @@ const shape = {
     .prefault('10s'),
   HOLDFAST_MAX_MESSAGE: sizeSetting().meta({ description: 'Largest gRPC message accepted.' }).prefault('16MiB'),
   HOLDFAST_CONTEXT_MEMORY: sizeSetting()
-    .meta({ description: 'Memory for the token ids of contexts; those of idle programs beyond it are reloaded on demand.' })
+    .meta({
+      description: 'Memory for the token ids of contexts; those of idle programs beyond it are reloaded on demand.',
+    })
     .prefault('512MiB'),
   HOLDFAST_DATA_DIR: textValueSetting('a path')
     .meta({ description: 'Data of the embedded PostgreSQL; not used with DATABASE_URL.' })
@@ -116,7 +138,7 @@ const shape = {
   DATABASE_URL: textValueSetting('postgresql://user:password@host:port/database')
     .meta({ description: 'PostgreSQL to use instead of the embedded one.', secret: true })
     .optional(),
-  HOLDFAST_LOG_LEVEL: choiceSetting(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'])
+  HOLDFAST_LOG_LEVEL: choiceSetting(logLevels)
     .meta({ description: 'Least severe log lines that are written.' })
     .prefault('info'),
   OTEL_EXPORTER_OTLP_ENDPOINT: z
@@ -136,8 +158,7 @@ export type Config = Readonly<z.output<typeof configSchema>>;
  *
  * @throws ConfigError with all problems at once.
  */
-export const readConfig = (env: Environment): Config =>
-  loadConfig(configSchema, env, { ownPrefix: 'HOLDFAST_' });
+export const readConfig = (env: Environment): Config => loadConfig(configSchema, env, { ownPrefix: 'HOLDFAST_' });
 
 /** Pure. The effective configuration for people and programs: without secrets, policies by name. */
 export const describeConfig = (config: Config): Record<string, unknown> => ({

@@ -68,13 +68,18 @@ export class EngineAttachment {
     return this.#info?.description.epoch === epoch ? this.#options.client : undefined;
   }
 
-  /** A call broke. Asks the engine for a sign of life; without one it counts as lost at once. */
-  async suspect(epoch: EngineEpoch): Promise<void> {
+  /**
+   * A call broke. An engine that breaks the protocol is given up for a while, so that its turns run elsewhere; one that
+   * cannot be reached is asked for a sign of life, and without one it counts as lost at once.
+   */
+  async suspect(epoch: EngineEpoch, error: DomainError): Promise<void> {
+    if (error.reason === 'ENGINE_PROTOCOL_VIOLATED') this.#lose(epoch, error);
+    if (error.reason !== 'ENGINE_UNREACHABLE' && error.reason !== 'ENGINE_RESTARTED') return;
     if (this.clientOf(epoch) === undefined) return;
     try {
       await this.#options.client.checkHealth();
-    } catch (error) {
-      this.#lose(epoch, toDomainError(error));
+    } catch (failure) {
+      this.#lose(epoch, toDomainError(failure));
     }
   }
 

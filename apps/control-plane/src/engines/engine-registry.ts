@@ -70,16 +70,15 @@ export class EngineRegistry {
     return undefined;
   }
 
-  /** A call broke: looks whether the engine is gone. */
-  async suspect(engineId: EngineId, epoch: EngineEpoch): Promise<void> {
-    await this.#attachments.get(engineId)?.suspect(epoch);
+  /** A call broke: looks whether the engine is to be given up. */
+  async suspect(engineId: EngineId, epoch: EngineEpoch, error: DomainError): Promise<void> {
+    await this.#attachments.get(engineId)?.suspect(epoch, error);
   }
 
   /** Modifies state. Ends all loops and closes all clients. */
   async stop(): Promise<void> {
     await Promise.all([...this.#attachments.values()].map((attachment) => attachment.stop()));
   }
-
 
   #attachmentOptions({ engineId, client }: EngineTarget): ConstructorParameters<typeof EngineAttachment>[0] {
     const { now, post, knowsProgram, onChange, logger } = this.#options;

@@ -1,10 +1,9 @@
 /** The edge of each rpc: its span, the decoded request, and errors as gRPC statuses with details. */
 import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
-import { SpanKind, SpanStatusCode, isSpanContextValid, trace, type Span } from '@opentelemetry/api';
-import { toGrpcStatus, type GrpcStatus } from '@holdfast/platform';
+import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
+import { attributes, extractTrace, toGrpcStatus, type GrpcStatus } from '@holdfast/platform';
 import type { Logger } from 'pino';
-import { type CallerTrace, contextOfTraceparent } from '../telemetry/caller-trace.js';
-import { attributes } from '../telemetry/span-names.js';
+import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { WireRequest } from './wire-request.js';
 
 const SERVICE = 'holdfast.program.v1.ProgramService';
@@ -76,8 +75,7 @@ export const serverStream =
   };
 
 const startRpc = (method: string, call: Call): RpcSpan => {
-  const [traceparent] = call.metadata.get('traceparent');
-  const parent = contextOfTraceparent(typeof traceparent === 'string' ? traceparent : undefined);
+  const parent = extractTrace(call.metadata);
   const span = tracer.startSpan(
     `${SERVICE}/${method}`,
     {
@@ -90,9 +88,7 @@ const startRpc = (method: string, call: Call): RpcSpan => {
     },
     parent,
   );
-  const context = trace.setSpan(parent, span);
-  const spanContext = span.spanContext();
-  return { span, caller: { context, traceId: isSpanContextValid(spanContext) ? spanContext.traceId : null } };
+  return { span, caller: { context: trace.setSpan(parent, span) } };
 };
 
 const endRpc = (span: Span, status: GrpcStatus | null): void => {

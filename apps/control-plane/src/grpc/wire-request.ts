@@ -2,8 +2,7 @@ import { DomainError, invalidFields } from '@holdfast/platform';
 
 /** A request as it came off the wire: decoded, or with what is wrong with it. */
 export type WireRequest<Message> =
-  | { readonly ok: true; readonly message: Message }
-  | { readonly ok: false; readonly error: DomainError };
+  { readonly ok: true; readonly message: Message } | { readonly ok: false; readonly error: DomainError };
 
 /** The part of a generated service definition that is wrapped here. */
 interface MethodDefinition {

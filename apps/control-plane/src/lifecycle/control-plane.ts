@@ -5,6 +5,8 @@
  * drained, everything is written, the pool is given up, traces go out, the database closes. What was acknowledged is
  * durable then, and a turn that was cut says so to its caller.
  */
+import { runShutdown, type ShutdownStep } from '@holdfast/platform';
+import { millis, seconds, toMillisCeil, type Duration } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import type { GrpcServer } from '../grpc/grpc-server.js';
 import type { Storage } from '../persistence/storage.js';
@@ -12,10 +14,9 @@ import { turnInterrupted } from '../programs/program-errors.js';
 import type { ProgramServices } from '../programs/program-services.js';
 import { restorePrograms } from '../programs/restore-programs.js';
 import { cancelTurn } from '../programs/run-turn.js';
-import { runInOrder, type StopStep } from './ordered-steps.js';
 
-const SHORT_MS = 2_000;
-const DATABASE_MS = 15_000;
+const SHORT = seconds(2);
+const DATABASE = seconds(15);
 
 /** What is started and stopped. */
 export interface ControlPlaneOptions {
@@ -24,7 +25,7 @@ export interface ControlPlaneOptions {
   readonly storage: Storage;
   readonly logger: Logger;
   /** How long running turns may go on at the end. */
-  readonly drainLimitMs: number;
+  readonly drainLimit: Duration;
   /** Sends what is left of the traces. */
   readonly flushTelemetry: () => Promise<void>;
 }
@@ -71,27 +72,35 @@ export class ControlPlane {
 
   /** Modifies state. May be called again: all callers wait for the one stop. */
   stop(): Promise<void> {
-    this.#stopping ??= runInOrder(this.#steps(), this.#options.logger);
+    this.#stopping ??= this.#runSteps();
     return this.#stopping;
   }
 
-  #steps(): StopStep[] {
-    const { services, grpc, storage, drainLimitMs, flushTelemetry } = this.#options;
+  async #runSteps(): Promise<void> {
+    await runShutdown(this.#steps(), this.#options.logger);
+  }
+
+  #steps(): ShutdownStep[] {
+    const { services, grpc, storage, drainLimit, flushTelemetry } = this.#options;
     const { pool } = services;
     return [
-      { name: 'stop intake', deadlineMs: SHORT_MS, run: async () => this.#stopIntake() },
+      { name: 'stop intake', deadline: SHORT, run: async () => this.#stopIntake() },
       // The limit is this step's own end, not a failure: what is left is cut next.
-      { name: 'let turns end', deadlineMs: drainLimitMs + SHORT_MS, run: () => atMost(drainLimitMs, pool.turns.untilEmpty()) },
-      { name: 'cut the rest', deadlineMs: SHORT_MS, run: async () => this.#cutTurns() },
-      { name: 'end calls', deadlineMs: SHORT_MS, run: () => grpc.close() },
-      { name: 'cut calls', deadlineMs: SHORT_MS, run: async () => grpc.forceClose() },
-      { name: 'drain pin commands', deadlineMs: SHORT_MS, run: () => pool.pinsIdle() },
-      { name: 'stop the loop', deadlineMs: SHORT_MS, run: () => pool.stop() },
-      { name: 'write all', deadlineMs: DATABASE_MS, run: () => storage.writer.close() },
-      { name: 'release the lease', deadlineMs: SHORT_MS, run: () => storage.lease.release() },
-      { name: 'send traces', deadlineMs: 2 * SHORT_MS, run: flushTelemetry },
-      { name: 'close the database', deadlineMs: DATABASE_MS, run: () => storage.database.close() },
-      { name: 'stop PostgreSQL', deadlineMs: DATABASE_MS, run: async () => storage.postgres?.stop() },
+      {
+        name: 'let turns end',
+        deadline: millis(2 * (toMillisCeil(drainLimit) + 1_000)),
+        run: () => atMost(toMillisCeil(drainLimit), pool.turns.untilEmpty()),
+      },
+      { name: 'cut the rest', deadline: SHORT, run: async () => this.#cutTurns() },
+      { name: 'end calls', deadline: SHORT, run: () => grpc.close() },
+      { name: 'cut calls', deadline: SHORT, run: async () => grpc.forceClose() },
+      { name: 'drain pin commands', deadline: SHORT, run: () => pool.pinsIdle() },
+      { name: 'stop the loop', deadline: SHORT, run: () => pool.stop() },
+      { name: 'write all', deadline: DATABASE, run: () => storage.writer.close() },
+      { name: 'release the lease', deadline: SHORT, run: () => storage.lease.release() },
+      { name: 'send traces', deadline: seconds(6), run: flushTelemetry },
+      { name: 'close the database', deadline: DATABASE, run: () => storage.database.close() },
+      { name: 'stop PostgreSQL', deadline: DATABASE, run: async () => storage.postgres?.stop() },
     ];
   }
 

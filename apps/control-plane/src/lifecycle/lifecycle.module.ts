@@ -5,7 +5,6 @@ import {
   Module,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
-import { toMillisCeil } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import { GrpcModule } from '../grpc/grpc.module.js';
@@ -59,7 +58,7 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
           storage,
           logger,
           flushTelemetry,
-          drainLimitMs: toMillisCeil(config.HOLDFAST_DRAIN_LIMIT),
+          drainLimit: config.HOLDFAST_DRAIN_LIMIT,
         }),
     },
   ],

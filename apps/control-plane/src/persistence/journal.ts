@@ -187,7 +187,10 @@ export class Journal {
     this.#write(() => this.#writer.update('pin', { pinId, expiresAt }));
   }
 
-  pinEnded(pinId: string, end: { readonly outcome: DecisionOutcome; readonly endedAt: Instant; readonly reason?: string }): void {
+  pinEnded(
+    pinId: string,
+    end: { readonly outcome: DecisionOutcome; readonly endedAt: Instant; readonly reason?: string },
+  ): void {
     this.#write(() => this.#writer.update('pin', { pinId, ...end }));
   }
 
@@ -198,9 +201,7 @@ export class Journal {
     readonly result: Uint8Array;
     readonly recordedAt: Instant;
   }): void {
-    this.#write(() =>
-      this.#writer.save('request', { ...entry, bodyDigest: Buffer.from(entry.bodyDigest, 'hex') }),
-    );
+    this.#write(() => this.#writer.save('request', { ...entry, bodyDigest: Buffer.from(entry.bodyDigest, 'hex') }));
   }
 
   /** A writer that has stopped says so by its own callback, which ends the process; its queue's bound is far away. */
@@ -209,7 +210,9 @@ export class Journal {
   }
 }
 
-const whereabouts = (turn: LiveTurn): {
+const whereabouts = (
+  turn: LiveTurn,
+): {
   readonly engineId: string | null;
   readonly dispatchedAt: Instant | null;
   readonly startedAt: Instant | null;

@@ -1,7 +1,26 @@
 /** Commands that cost nothing: they say nothing about how long the line takes. */
 const trivial = new Set([
-  'cd', 'echo', 'export', 'source', '.', 'set', 'true', 'false', 'pwd', 'printf', 'mkdir', 'test', 'exit', 'head',
-  'tail', 'cat', 'wc', 'grep', 'tee', 'sort', 'sleep',
+  'cd',
+  'echo',
+  'export',
+  'source',
+  '.',
+  'set',
+  'true',
+  'false',
+  'pwd',
+  'printf',
+  'mkdir',
+  'test',
+  'exit',
+  'head',
+  'tail',
+  'cat',
+  'wc',
+  'grep',
+  'tee',
+  'sort',
+  'sleep',
 ]);
 
 /** Prefixes that run the command that follows them. */
@@ -9,8 +28,28 @@ const wrappers = new Set(['sudo', 'time', 'nice', 'env', 'nohup', 'exec', 'timeo
 
 /** Commands whose first argument says what they do. */
 const multiplexers = new Set([
-  'npm', 'npx', 'yarn', 'pnpm', 'git', 'cargo', 'go', 'docker', 'kubectl', 'pip', 'pip3', 'uv', 'poetry', 'make',
-  'apt', 'apt-get', 'bundle', 'mvn', 'gradle', 'dotnet', 'conda', 'nx',
+  'npm',
+  'npx',
+  'yarn',
+  'pnpm',
+  'git',
+  'cargo',
+  'go',
+  'docker',
+  'kubectl',
+  'pip',
+  'pip3',
+  'uv',
+  'poetry',
+  'make',
+  'apt',
+  'apt-get',
+  'bundle',
+  'mvn',
+  'gradle',
+  'dotnet',
+  'conda',
+  'nx',
 ]);
 
 const maxClassCharacters = 64;
@@ -26,7 +65,10 @@ export const commandClass = (command: string): string | null => {
 };
 
 const classOf = (part: string): string | null => {
-  const words = part.trim().split(/\s+/).filter((word) => word !== '');
+  const words = part
+    .trim()
+    .split(/\s+/)
+    .filter((word) => word !== '');
   while (words[0] !== undefined && isPrefix(words[0])) words.shift();
   const [first, ...rest] = words;
   if (first === undefined) return null;

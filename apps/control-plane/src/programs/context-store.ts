@@ -86,7 +86,7 @@ export class ContextStore {
   async #finishedTurns(programId: ProgramId): Promise<TurnRow[]> {
     const { turns } = this.#options;
     const finished: string[] = [];
-    for (let pageToken: string | undefined = ''; pageToken !== undefined; ) {
+    for (let pageToken: string | undefined = ''; pageToken !== undefined;) {
       const page: Awaited<ReturnType<TurnRepository['listByProgram']>> = await turns.listByProgram(programId, {
         pageSize: turnsPerPage,
         ...(pageToken === '' ? {} : { pageToken }),

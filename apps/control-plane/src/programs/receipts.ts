@@ -55,7 +55,8 @@ export class Receipts {
   async stored(programId: string, call: AcceptedCall): Promise<Uint8Array | undefined> {
     const row = await this.#options.requests.find(scopeOf(programId, call.rpc), call.requestId);
     if (row === undefined) return undefined;
-    if (Buffer.from(row.bodyDigest).toString('hex') !== call.bodyDigest) throw requestIdReused(call.requestId, call.rpc);
+    if (Buffer.from(row.bodyDigest).toString('hex') !== call.bodyDigest)
+      throw requestIdReused(call.requestId, call.rpc);
     return row.result ?? new Uint8Array();
   }
 

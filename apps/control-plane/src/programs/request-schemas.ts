@@ -24,12 +24,10 @@ const number = (bounds: { readonly above?: number; readonly min?: number; readon
 
 const year = 366 * 86_400;
 
-const duration = z
-  .custom<NonNullable<wire.StartProgramRequest['idleLimit']>>()
-  .refine((value) => {
-    const inRange = Math.abs(Number(value.seconds)) <= year && Math.abs(value.nanos) < 1e9;
-    return inRange && durationFromProto(value) > 0;
-  }, 'above 0 s, up to 366 days');
+const duration = z.custom<NonNullable<wire.StartProgramRequest['idleLimit']>>().refine((value) => {
+  const inRange = Math.abs(Number(value.seconds)) <= year && Math.abs(value.nanos) < 1e9;
+  return inRange && durationFromProto(value) > 0;
+}, 'above 0 s, up to 366 days');
 
 const sampling = z.object({
   maxTokens: number({ min: 1, max: 2 ** 31 - 1 }).optional(),
@@ -162,7 +160,9 @@ const violations = (error: z.ZodError, request: object): DomainError =>
 const fieldName = (path: readonly PropertyKey[]): string => {
   const steps = path.filter((step) => step !== '$case');
   const spelled = steps.map((step) =>
-    typeof step === 'number' ? `[${step}]` : `.${String(step).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
+    typeof step === 'number'
+      ? `[${step}]`
+      : `.${String(step).replace(/[A-Z]/g, (letter) => `_${letter.toLowerCase()}`)}`,
   );
   return spelled.join('').replace(/^\./, '').replace('.value', '') || '(request)';
 };

@@ -21,9 +21,7 @@ const storedInput = z.object({
     z.object({
       role: z.enum(['system', 'user', 'assistant', 'tool']),
       content: z.string(),
-      toolCalls: z
-        .array(z.object({ toolCallId: z.string(), tool: z.string(), argumentsJson: z.string() }))
-        .optional(),
+      toolCalls: z.array(z.object({ toolCallId: z.string(), tool: z.string(), argumentsJson: z.string() })).optional(),
       toolCallId: z.string().optional(),
     }),
   ),

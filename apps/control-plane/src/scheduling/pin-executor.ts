@@ -125,7 +125,9 @@ export class PinExecutor {
       return this.#change(command, 'released', 0, this.#options.now());
     }
     const isSet = command.type === 'setPin';
-    const pin = await (isSet ? client.pin(programId, epoch, command.terms) : client.renew(programId, epoch, command.terms));
+    const pin = await (isSet
+      ? client.pin(programId, epoch, command.terms)
+      : client.renew(programId, epoch, command.terms));
     return this.#change(command, isSet ? 'set' : 'renewed', pin.pinnedTokens, this.#expiry(pin));
   }
 

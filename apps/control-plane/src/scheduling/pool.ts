@@ -89,7 +89,7 @@ export class Pool {
       now: clock.now,
       post,
       client,
-      suspect: (engineId, epoch) => this.engines.suspect(engineId, epoch),
+      suspect: (engineId, epoch, error) => this.engines.suspect(engineId, epoch, error),
       trace: hooks.traceEngineCall,
       onFinished: hooks.onTurnFinished,
       onFailed: hooks.onTurnFailed,

@@ -4,12 +4,11 @@
  * StartProgram; the engine call carries the context on.
  */
 import { type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
-import type { DomainError } from '@holdfast/platform';
+import { attributes, contextOf, spans, traceparentOf, type DomainError } from '@holdfast/platform';
 import type { Decision } from '@holdfast/scheduling';
 import type { OpenToolCall, ProgramFacts } from '../programs/live-program.js';
 import type { LiveTurn, TurnDispatch, TurnResult } from '../turns/live-turn.js';
-import { type CallerTrace, contextOfTraceparent, traceparentOf } from './caller-trace.js';
-import { attributes, spans } from './span-names.js';
+import { type CallerTrace, traceFields } from './caller-trace.js';
 
 /** How an engine call ended. */
 export type EngineCallOutcome =
@@ -24,7 +23,7 @@ export type EngineCallOutcome =
 
 /** The span of one engine call, and the trace context that goes along with it. */
 export interface EngineCallTrace {
-  readonly context: { readonly traceparent?: string };
+  readonly context: { readonly traceparent?: string; readonly tracestate?: string };
   firstToken(): void;
   end(outcome: EngineCallOutcome): void;
 }
@@ -45,7 +44,7 @@ export class ProgramTrace {
 
   /** Starts the program's span below the call that started it, or below `traceparent` after a restart. */
   static start(facts: ProgramFacts, parent: CallerTrace | { readonly traceparent: string | null }): ProgramTrace {
-    const context = 'context' in parent ? parent.context : contextOfTraceparent(parent.traceparent ?? undefined);
+    const context = 'context' in parent ? parent.context : contextOf(parent.traceparent ?? undefined);
     const span = tracer.startSpan(
       spans.program,
       {
@@ -64,7 +63,7 @@ export class ProgramTrace {
 
   /** W3C traceparent of the program's span; undefined when nothing is traced. */
   get traceparent(): string | undefined {
-    return traceparentOf(this.#span);
+    return traceparentOf(this.#context);
   }
 
   /** Starts a turn's span: below its rpc when that is of the program's trace, else below the program with a link. */
@@ -180,9 +179,8 @@ export class TurnTrace {
       },
       this.#context,
     );
-    const traceparent = traceparentOf(span);
     return {
-      context: traceparent === undefined ? {} : { traceparent },
+      context: traceFields(span, this.#context),
       firstToken: () => void span.addEvent(spans.firstTokenEvent),
       end: (outcome) => endEngineCall(span, outcome),
     };

@@ -117,7 +117,11 @@ export class LiveTurn {
   }
 
   /** Modifies state. */
-  markDispatched(at: { readonly engineId: EngineId; readonly epoch: EngineEpoch; readonly now: Instant }): TurnDispatch {
+  markDispatched(at: {
+    readonly engineId: EngineId;
+    readonly epoch: EngineEpoch;
+    readonly now: Instant;
+  }): TurnDispatch {
     this.dispatch = {
       engineId: at.engineId,
       epoch: at.epoch,

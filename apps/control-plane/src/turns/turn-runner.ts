@@ -25,8 +25,8 @@ export interface TurnRunnerOptions {
   readonly post: (event: KernelEvent) => void;
   /** The client of an engine in an epoch; undefined when that is over. */
   readonly client: (engineId: EngineId, epoch: EngineEpoch) => EngineClient | undefined;
-  /** An engine call broke: find out whether the engine is gone, and post `engineLost` if so. */
-  readonly suspect: (engineId: EngineId, epoch: EngineEpoch) => Promise<void>;
+  /** An engine call broke: find out whether the engine is to be given up, and post `engineLost` if so. */
+  readonly suspect: (engineId: EngineId, epoch: EngineEpoch, error: DomainError) => Promise<void>;
   readonly trace: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
   /** The turn has its whole answer; the kernel knows. */
   readonly onFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
@@ -172,10 +172,10 @@ export class TurnRunner {
     const error = isDomainError(cause) ? cause : toDomainError(cause);
     trace.end({ outcome: 'failed', error });
     const mayRunElsewhere = isEngineFault(error) && turn.output.length === 0 && dispatch.attempt < MAX_ATTEMPTS;
-    if (error.reason === 'ENGINE_UNREACHABLE' || error.reason === 'ENGINE_RESTARTED') {
-      // If the engine is gone, all its turns move at once and this attempt is forgotten on the way.
-      await this.#options.suspect(command.engineId, command.epoch);
-      if (attempt.isForgotten && mayRunElsewhere) return;
+    if (mayRunElsewhere) {
+      // An engine that is given up loses all its turns at once, and this attempt is forgotten on the way.
+      await this.#options.suspect(command.engineId, command.epoch, error);
+      if (attempt.isForgotten) return;
     }
     this.#attempts.delete(turn.turnId);
     this.#options.post({ type: 'turnFailed', turnId: turn.turnId, reason: error.reason, mayRunElsewhere });
