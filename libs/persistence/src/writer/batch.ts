@@ -47,7 +47,7 @@ function fold(operations: readonly RowOperation[]): Map<TableName, Map<string, R
     const rows = folded.get(operation.table) ?? new Map<string, RowOperation>();
     folded.set(operation.table, rows);
     const keys: readonly string[] = tables[operation.table].keys;
-    const fields = given(operation.fields);
+    const fields = storedFields(operation);
     if (operation.action === 'update' && Object.keys(fields).length === keys.length) continue;
     const key = JSON.stringify(keys.map((field) => fields[field]));
     const earlier = rows.get(key);
@@ -57,9 +57,13 @@ function fold(operations: readonly RowOperation[]): Map<TableName, Map<string, R
   return folded;
 }
 
-/** `undefined` means "not given", as in an object without the field. */
-const given = (fields: Fields): Fields =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined));
+/** What of an operation is stored: `undefined` means "not given", and a field without a column is not the table's. */
+const storedFields = ({ table, fields }: RowOperation): Fields =>
+  Object.fromEntries(
+    Object.entries(fields).filter(
+      ([field, value]) => value !== undefined && Object.hasOwn(tables[table].columns, field),
+    ),
+  );
 
 /** Saves in one group, updates by the set of fields they change: one statement each. Saves come first. */
 function groupByShape(rows: readonly RowOperation[]): RowOperation[][] {
@@ -92,7 +96,7 @@ function statement(name: TableName, rows: readonly RowOperation[], lease: LeaseI
 }
 
 function columnOf(name: TableName, columns: Readonly<Record<string, Column>>, field: string): Column {
-  const column = Object.hasOwn(columns, field) ? columns[field] : undefined;
+  const column = columns[field];
   if (column) return column;
   throw new TypeError(`${name} has no field ${field}; allowed: ${Object.keys(columns).join(', ')}`);
 }

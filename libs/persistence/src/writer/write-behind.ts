@@ -25,7 +25,7 @@ export interface WriteBehindOptions extends LeaseIdentity {
   readonly softLimit?: number;
   /** Bytes (as JSON, roughly) from which on `isSaturated` holds; refused at four times as many. Default 64 MiB. */
   readonly softLimitBytes?: number;
-  /** Operations in one transaction at most. Default 2,000. */
+  /** Operations in one transaction at most; encoding them blocks the event loop. Default 500. */
   readonly maxBatch?: number;
   /** Called once when the writer stops for good: LeaseLostError, or what the database refused. */
   readonly onStopped?: (error: Error) => void;
@@ -73,7 +73,7 @@ export class WriteBehind {
   private readonly abort = new AbortController();
 
   constructor(options: WriteBehindOptions) {
-    this.options = { softLimit: 20_000, softLimitBytes: 64 * 2 ** 20, maxBatch: 2_000, ...options };
+    this.options = { softLimit: 20_000, softLimitBytes: 64 * 2 ** 20, maxBatch: 500, ...options };
   }
 
   /**

@@ -88,7 +88,7 @@ export function numberSetting(bounds: {
 
 /** Pure. A switch. */
 export const flagSetting = (): z.ZodType<boolean, string> =>
-  textSetting('true or false', (text) => ({ true: true, false: false })[text]);
+  textSetting('true or false', (text) => (text === 'true' || text === 'false' ? text === 'true' : undefined));
 
 /** Pure. One of some words. */
 export const choiceSetting = <const Word extends string>(words: readonly Word[]): z.ZodType<Word, string> =>
