@@ -20,7 +20,7 @@ export interface DemoOptions {
 }
 
 /** Defaults: a burst that wants about three times the memory of two engines, in about 40 s a policy. */
-export const DEFAULTS = {
+const DEFAULTS = {
   policies: 'vllm-fcfs,program-fcfs,continuum',
   programs: 48,
   timeScale: 50,

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setInterval as every } from 'node:timers/promises';
@@ -99,6 +100,8 @@ const replay = async (stack: ServiceStack, options: RunOptions): Promise<readonl
   const { demo, policy, ordinal, workload, display } = options;
   const over = new AbortController();
   const signal = AbortSignal.any([options.signal, over.signal]);
+  // Every program, turn and process waits for it.
+  setMaxListeners(0, signal, options.signal);
   const holdfast = new Holdfast({ address: stack.address, timeouts: { callMs: 60_000, turnMs: TURN_DEADLINE_MS } });
   const time = new ModelTime(demo.timeScale);
   const counts = { programsEnded: 0, turnsFinished: 0 };

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import type { PlannedProgram } from '../workload/plan-workload.js';
 import { replayProgram, type ReplayedProgram, type ReplayOptions } from './replay-program.js';
 
@@ -8,6 +9,7 @@ export const replayWorkload = async (
 ): Promise<readonly ReplayedProgram[]> => {
   const abort = new AbortController();
   const signal = AbortSignal.any([options.signal, abort.signal]);
+  setMaxListeners(0, signal);
   const runs = workload.map(async (planned) => {
     try {
       return await replayProgram(planned, { ...options, signal });

@@ -14,11 +14,17 @@ export const verdictOf = (rows: readonly SummaryRow[]): string => {
 const clauseOf = (row: SummaryRow, baseline: SummaryRow): string => {
   const ratio = row.jctSeconds.mean / baseline.jctSeconds.mean;
   const jct = `mean ${seconds(row.jctSeconds.mean)} instead of ${seconds(baseline.jctSeconds.mean)}`;
-  const cached = `${percent(cachedShare(row))} instead of ${percent(cachedShare(baseline))} of prompt tokens came from the cache`;
-  if (Math.abs(ratio - 1) < EVEN_SHARE) return `${row.policy} made no difference to completion time (${jct})`;
+  const cached = cachedClause(cachedShare(row), cachedShare(baseline));
+  if (Math.abs(ratio - 1) < EVEN_SHARE)
+    return `${row.policy} made no difference to completion time (${jct}): ${cached}`;
   if (ratio < 1) return `${row.policy} completed programs in ${percent(1 - ratio)} less time (${jct}): ${cached}`;
-  return `${row.policy} LOST: programs took ${percent(ratio - 1)} longer (${jct}), and ${cached}`;
+  return `${row.policy} LOST, its programs took ${percent(ratio - 1)} longer (${jct}): ${cached}`;
 };
+
+const cachedClause = (own: number, first: number): string =>
+  percent(own) === percent(first)
+    ? `${percent(own)} of the prompt tokens came from a cache in both`
+    : `${percent(own)} instead of ${percent(first)} of the prompt tokens came from a cache`;
 
 /** Pure. Prompt tokens found in a cache, as a share. */
 export const cachedShare = ({ cachedTokens, promptTokens }: SummaryRow): number =>
