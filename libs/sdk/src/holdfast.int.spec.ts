@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { Holdfast } from './holdfast.js';
 import type { HoldfastOptions } from './options.js';
 import type { ProgramInfo } from './program-info.js';
-import { ScriptedService, answer, failure } from './scripted-service.fixture.js';
+import { ScriptedService, answer, failure, until } from './scripted-service.fixture.js';
 
 let service: ScriptedService;
 beforeEach(async () => {
@@ -80,7 +80,7 @@ describe('get', () => {
     service.getProgram.splice(0, 1, () => new Promise(() => undefined));
     const abort = new AbortController();
     const got = service.client().get('p1', { signal: abort.signal });
-    while (service.seen('getProgram').length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => service.seen('getProgram').length > 0);
     abort.abort(new Error('enough'));
     await expect(got).rejects.toThrow('enough');
     expect(service.seen('getProgram')).toHaveLength(1);

@@ -2,7 +2,7 @@ import { program as wire } from '@holdfast/contracts';
 import { afterEach, beforeEach, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
 import { ProgramEndedError } from './errors.js';
-import { ScriptedService, answer, failure, queued, type TurnStream } from './scripted-service.fixture.js';
+import { ScriptedService, answer, failure, queued, type TurnStream, until } from './scripted-service.fixture.js';
 import type { HoldfastWarning } from './warning.js';
 
 let service: ScriptedService;
@@ -229,7 +229,7 @@ describe('a tool call', () => {
     script(service.beginToolCall, () => new Promise((resolve) => (letBegin = () => resolve({ pin: undefined }))));
     const program = await service.client().start();
     expect(await program.tool('bash', {}, () => 'out')).toBe('out');
-    while (begins().length === 0) await new Promise((resolve) => setImmediate(resolve));
+    await until(() => begins().length > 0);
     expect(toolEnds()).toHaveLength(0);
     letBegin();
     await program.turn({ appendIds: [1] });
@@ -273,7 +273,7 @@ describe('a tool call', () => {
       const out = await program.tool('bash', {}, async (signal) => {
         abort.abort(new Error('user left'));
         expect(signal.aborted).toBe(true);
-        while (ends().length === 0) await new Promise((resolve) => setImmediate(resolve));
+        await until(() => ends().length > 0);
         return 'out';
       });
       expect(out).toBe('out');

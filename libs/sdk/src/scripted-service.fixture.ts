@@ -16,6 +16,15 @@ import { Holdfast } from './holdfast.js';
 import type { HoldfastOptions } from './options.js';
 import type { StatusCode } from './errors.js';
 
+/** Waits until something is so; fails after 5 s. */
+export const until = async (isSo: () => boolean): Promise<void> => {
+  const giveUpAtMs = performance.now() + 5_000;
+  while (!isSo()) {
+    if (performance.now() > giveUpAtMs) throw new Error(`still not so after 5 s: ${isSo}`);
+    await new Promise((resolve) => setTimeout(resolve, 5));
+  }
+};
+
 type Rpc = keyof typeof wire.ProgramServiceService;
 
 /** A call that arrived. */

@@ -6,7 +6,17 @@ import {
   type ReadableSpan,
 } from '@opentelemetry/sdk-trace-node';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from '@jest/globals';
-import { ScriptedService, failure, hello, turn, type SeenCall } from './scripted-service.fixture.js';
+import {
+  ScriptedService,
+  delta,
+  failure,
+  hello,
+  queued,
+  started,
+  turn,
+  type SeenCall,
+  until,
+} from './scripted-service.fixture.js';
 
 const exporter = new InMemorySpanExporter();
 const provider = new NodeTracerProvider({ spanProcessors: [new SimpleSpanProcessor(exporter)] });
@@ -114,5 +124,19 @@ describe('tracing', () => {
     const program = await service.client().start();
     await expect(program.turn({ promptIds: [] }).result).rejects.toMatchObject({ reason: 'PROMPT_EMPTY' });
     expect(spanOf('holdfast.turn').attributes['error.type']).toBe('PROMPT_EMPTY');
+  });
+
+  it('ends the span of a turn that was cancelled while its loop lay still', async () => {
+    const many = Array.from({ length: 100 }, (_, id) => delta([id], 'x'));
+    service.turns.splice(0, 1, (stream) => {
+      for (const event of [queued(), started(), ...many]) stream.write(event);
+    });
+    const submitted = (await service.client().start()).turn({ promptIds: [1] });
+    await submitted[Symbol.asyncIterator]().next();
+    // Time for the output to fill what may be unread.
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    submitted.cancel(new Error('enough'));
+    await until(() => exporter.getFinishedSpans().length > 0);
+    expect(spanOf('holdfast.turn').status.message).toBe('enough');
   });
 });
