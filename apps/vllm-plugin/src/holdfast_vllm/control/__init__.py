@@ -1,0 +1,1 @@
+"""KvControl as a gRPC service."""
