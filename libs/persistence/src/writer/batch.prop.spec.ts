@@ -43,6 +43,9 @@ describe('toStatements', () => {
   });
 });
 
+/** UTF-8 has no form for half a surrogate pair, so only whole text comes back. */
+const isWellFormed = (text: string): boolean => Buffer.from(text).toString() === text;
+
 describe('storableJson', () => {
   const unicode = fc.string({ unit: 'binary', maxLength: 20 });
   const halves = fc
@@ -55,9 +58,9 @@ describe('storableJson', () => {
         const parsed = JSON.parse(storableJson({ [`k${key}`]: [text, 1, null] })) as Record<string, unknown[]>;
         const [stored] = Object.values(parsed)[0] as [string];
         expect(stored).not.toContain('\0');
-        expect(stored.isWellFormed()).toBe(true);
-        expect(Object.keys(parsed)[0]?.isWellFormed()).toBe(true);
-        if (text.isWellFormed() && !text.includes('\0')) expect(stored).toBe(text);
+        expect(isWellFormed(stored)).toBe(true);
+        expect(isWellFormed(Object.keys(parsed)[0] ?? '')).toBe(true);
+        if (isWellFormed(text) && !text.includes('\0')) expect(stored).toBe(text);
       }),
     );
   });
