@@ -35,8 +35,10 @@ export interface Context {
   readonly state: KernelState;
   /** State of each policy; the policy alone knows its shape. */
   readonly policyStates: PolicyStates;
-  readonly now: Instant;
-  readonly commands: Command[];
+  /** Of the event that is handled. */
+  now: Instant;
+  /** What the event brings about; a new list for each event. */
+  commands: Command[];
 }
 
 /** Modifies state: appends a command. */
@@ -44,30 +46,39 @@ export const emit = (context: Context, command: Command): void => {
   context.commands.push(command);
 };
 
-/** Modifies state: numbers a decision and emits its record. Returns its id. */
-export const decide = (
-  context: Context,
-  decision: Omit<Decision, 'decisionId' | 'at' | 'turnId' | 'engineId' | 'lowering'> & {
-    readonly turnId?: TurnId | undefined;
-    readonly engineId?: EngineId | undefined;
-    readonly lowering?: string | undefined;
-  },
-): number => {
-  const { turnId, engineId, lowering, ...rest } = decision;
+/** A decision as its maker knows it; what does not apply is undefined. */
+export interface DecisionDraft {
+  readonly kind: Decision['kind'];
+  readonly policy: string;
+  readonly programId: ProgramId;
+  readonly turnId?: TurnId | undefined;
+  readonly engineId?: EngineId | undefined;
+  readonly choice: string;
+  readonly reason: string;
+  readonly inputs: Decision['inputs'];
+  readonly lowering?: string | undefined;
+}
+
+/** Modifies state: numbers a decision and emits its record. Returns its id. The draft is made only for a record. */
+export const decide = (context: Context, draft: () => DecisionDraft): number => {
   const decisionId = context.state.nextDecisionId;
   context.state.nextDecisionId += 1;
   if (context.options.recordsDecisions === false) return decisionId;
-  emit(context, {
-    type: 'recordDecision',
-    decision: {
-      decisionId,
-      at: context.now,
-      ...rest,
-      ...(turnId === undefined ? {} : { turnId }),
-      ...(engineId === undefined ? {} : { engineId }),
-      ...(lowering === undefined ? {} : { lowering }),
-    },
-  });
+  const { kind, policy, programId, turnId, engineId, choice, reason, inputs, lowering } = draft();
+  const decision: Decision = {
+    decisionId,
+    at: context.now,
+    kind,
+    policy,
+    programId,
+    ...(turnId === undefined ? {} : { turnId }),
+    ...(engineId === undefined ? {} : { engineId }),
+    choice,
+    reason,
+    inputs,
+    ...(lowering === undefined ? {} : { lowering }),
+  };
+  emit(context, { type: 'recordDecision', decision });
   return decisionId;
 };
 

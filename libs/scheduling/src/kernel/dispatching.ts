@@ -108,7 +108,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
   engine.inFlight.set(turn.turnId, turn);
   engine.unstarted += 1;
   engine.activeTokens += turn.promptTokens;
-  decide(context, {
+  decide(context, () => ({
     kind: 'dispatch',
     policy: context.options.profile.ordering.type,
     programId: program.programId,
@@ -124,7 +124,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
       queuedTurns: context.state.queuedTurns,
       engineUnstarted: engine.unstarted,
     },
-  });
+  }));
   const { terms, bid } = holdAtDispatch(context, turn, engine);
   emit(context, {
     type: 'dispatchTurn',

@@ -11,12 +11,12 @@
 import type { ProgramId } from '../model/ids.js';
 import type { Instant } from '../model/units.js';
 import type { Command } from './command.js';
-import type { Context, KernelOptions, PolicyStates } from './context.js';
+import type { Context, KernelOptions } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import { changePin, drainEngine, joinEngine, loseEngine, observeEngine } from './engines.js';
 import type { KernelEvent, TimerFired } from './event.js';
 import { checkIdle, endProgram, startProgram } from './programs.js';
-import { emptyState, type KernelState } from './state.js';
+import { emptyState } from './state.js';
 import { finishToolCall, startToolCall } from './tool-calls.js';
 import { tick } from './ticks.js';
 import { cancelTurn, failTurn, finishTurn, renewHold, startTurn, submitTurn } from './turns.js';
@@ -44,22 +44,20 @@ export const createKernel = (options: KernelOptions): Kernel => {
     retention: retention.initialState(),
     admission: admission?.initialState(),
   };
+  const context: Context = { options, state, policyStates, now: state.now, commands: [] };
   return {
-    handle: (event, now) => handle({ options, state, policyStates }, event, now),
+    handle: (event, now) => handle(context, event, now),
     view: () => kernelView(state),
     program: (programId) => programView(state, programId),
   };
 };
 
-const handle = (
-  kernel: { readonly options: KernelOptions; readonly state: KernelState; readonly policyStates: PolicyStates },
-  event: KernelEvent,
-  now: Instant,
-): readonly Command[] => {
-  const { state } = kernel;
+const handle = (context: Context, event: KernelEvent, now: Instant): readonly Command[] => {
+  const { state } = context;
   if (!state.isOwner) return [];
   if (now > state.now) state.now = now;
-  const context: Context = { ...kernel, now: state.now, commands: [] };
+  context.now = state.now;
+  context.commands = [];
   apply(context, event);
   return context.commands;
 };

@@ -181,15 +181,19 @@ const choose = (
   context: Context,
   engine: EngineRecord,
   program: ProgramRecord,
-  situation: Pick<RetentionView, 'moment' | 'tool' | 'toolTimeout' | 'contextTokens' | 'elapsed'>,
-): RetentionChoice =>
-  context.options.profile.retention.choose(context.policyStates.retention, {
-    ...situation,
-    program,
-    engine,
-    isPinned: livePin(program, context.now) !== null,
-    now: context.now,
-  });
+  situation: Pick<RetentionView, 'moment' | 'contextTokens' | 'elapsed' | 'tool' | 'toolTimeout'>,
+): RetentionChoice => {
+  const { moment, contextTokens, elapsed, tool, toolTimeout } = situation;
+  const isPinned = livePin(program, context.now) !== null;
+  // Built field by field: this runs for every turn and every tool call.
+  const view: RetentionView =
+    tool === undefined
+      ? { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now }
+      : toolTimeout === undefined
+        ? { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now, tool }
+        : { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now, tool, toolTimeout };
+  return context.options.profile.retention.choose(context.policyStates.retention, view);
+};
 
 interface Lowered {
   readonly terms: PinTerms | null;
@@ -212,7 +216,7 @@ const record = (
   lowered: Lowered,
   turn?: TurnRecord,
 ): number =>
-  decide(context, {
+  decide(context, () => ({
     kind: 'retention',
     policy: context.options.profile.retention.type,
     programId: program.programId,
@@ -222,4 +226,4 @@ const record = (
     reason: choice.reason,
     inputs: choice.inputs,
     lowering: lowered.lowering,
-  });
+  }));

@@ -62,7 +62,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
 
 const reject = (context: Context, event: TurnSubmitted): void => {
   context.state.counters.turnsRejected += 1;
-  decide(context, {
+  decide(context, () => ({
     kind: 'rejection',
     policy: 'kernel.queue-bound',
     programId: event.programId,
@@ -70,7 +70,7 @@ const reject = (context: Context, event: TurnSubmitted): void => {
     choice: 'reject',
     reason: 'the queue of the pool is full',
     inputs: { queuedTurns: context.state.queuedTurns, maxQueuedTurns: context.options.maxQueuedTurns },
-  });
+  }));
   emit(context, { type: 'rejectTurn', turnId: event.turnId, reason: 'QUEUE_FULL', retryAfter: QUEUE_FULL_RETRY });
 };
 
