@@ -41,9 +41,9 @@ describe('WriteBehind', () => {
 
   it('writes hundreds of operations handed in together in one transaction', async () => {
     const writer = await storage.writer('pool');
-    for (let i = 0; i < 600; i++) writer.save('poolEvent', { sequence: i, at, event });
+    for (let i = 0; i < 400; i++) writer.save('poolEvent', { sequence: i, at, event });
     await writer.flush();
-    expect(writer.stats).toMatchObject({ operationsCommitted: 600, batchesCommitted: 1 });
+    expect(writer.stats).toMatchObject({ operationsCommitted: 400, batchesCommitted: 1 });
     const transactions = await storage.sql('SELECT DISTINCT xmin::text FROM pool_event');
     expect(transactions).toHaveLength(1);
   });
