@@ -102,6 +102,17 @@ const promised =
       method(request, (error, response) => (error === null ? resolve(response) : reject(error)));
     });
 
+const DEADLINE_MS = 10_000;
+
+/** Asks again and again until it is so; fails after ten seconds, which is far beyond what any answer takes. */
+export const until = async (isSo: () => boolean | Promise<boolean>): Promise<void> => {
+  const deadline = performance.now() + DEADLINE_MS;
+  while (!(await isSo())) {
+    if (performance.now() > deadline) throw new Error(`not so within ${DEADLINE_MS} ms: ${String(isSo)}`);
+    await nextTurn();
+  }
+};
+
 /** A real engine on a free loopback port with clients, on a clock the test moves or on the system's. */
 export class TestEngine {
   readonly vllm: vllm.VllmEngineClient;
@@ -154,9 +165,10 @@ export class TestEngine {
     let isPending = true;
     const outcome = promise.finally(() => (isPending = false));
     outcome.catch(() => undefined);
-    while (isPending) {
-      if ((await this.serverInfo({})).activeRequests > 0) await this.pass(millis(5));
-    }
+    await until(async () => {
+      if (isPending && (await this.serverInfo({})).activeRequests > 0) await this.pass(millis(5));
+      return !isPending;
+    });
     return outcome;
   }
 

@@ -206,17 +206,17 @@ describe('a request inside the engine', () => {
   it('is gone with its blocks when the caller cancels', async () => {
     const call = engine.vllm.generate(generateRequest({ promptIds: ids(100), sampling: { maxTokens: 1_000 } }));
     const failed = failureOf(collect(call));
-    while ((await running()) !== 1);
+    await until(async () => (await running()) === 1);
     call.cancel();
     expect((await failed).code).toBe(status.CANCELLED);
-    while ((await live()) !== 0);
+    await until(async () => (await live()) === 0);
     expect((await engine.stats({})).stats).toMatchObject({ runningRequests: 0, waitingRequests: 0, activeBlocks: 0 });
   });
 
   it('ends with reason abort, and what it has, when it is aborted by id', async () => {
     const call = engine.vllm.generate(generateRequest({ requestId: 'doomed', sampling: { maxTokens: 1_000 } }));
     const answer = collect(call);
-    while ((await live()) !== 1);
+    await until(async () => (await live()) === 1);
     await engine.abort({ requestIds: ['unknown', 'doomed'] });
     expect((await answer).complete).toMatchObject({ finishReason: 'abort', promptTokens: 3 });
     expect(await live()).toBe(0);
@@ -224,7 +224,7 @@ describe('a request inside the engine', () => {
 
   it('keeps its id for itself until it ends', async () => {
     const first = collect(engine.vllm.generate(generateRequest({ requestId: 'same' })));
-    while ((await live()) !== 1);
+    await until(async () => (await live()) === 1);
     const error = await failureOf(collect(engine.vllm.generate(generateRequest({ requestId: 'same' }))));
     expect(error).toMatchObject({
       code: status.INVALID_ARGUMENT,
@@ -263,8 +263,11 @@ describe('a request inside the engine', () => {
     const call = roomy.vllm.generate(generateRequest({ sampling: { maxTokens: 40_000 } }));
     const answer = collect(call);
     call.pause();
-    while ((await roomy.serverInfo({})).activeRequests === 0);
-    while ((await roomy.serverInfo({})).activeRequests > 0) await roomy.pass(seconds(2));
+    await until(async () => (await roomy.serverInfo({})).activeRequests !== 0);
+    await until(async () => {
+      await roomy.pass(seconds(2));
+      return (await roomy.serverInfo({})).activeRequests === 0;
+    });
     call.resume();
     const { chunks, complete } = await answer;
     expect(complete?.outputIds).toHaveLength(40_000);
@@ -276,7 +279,7 @@ describe('a request inside the engine', () => {
   it('ends with UNAVAILABLE and reason DRAINING when the engine stops', async () => {
     const stopping = await TestEngine.startManual();
     const failed = failureOf(collect(stopping.vllm.generate(generateRequest({}))));
-    while ((await stopping.serverInfo({})).activeRequests !== 1);
+    await until(async () => (await stopping.serverInfo({})).activeRequests === 1);
     await stopping.stop();
     const error = await failed;
     expect(error.code).toBe(status.UNAVAILABLE);
