@@ -96,7 +96,7 @@ export class ControlPlane {
       { name: 'cut calls', deadline: SHORT, run: async () => grpc.forceClose() },
       { name: 'drain pin commands', deadline: SHORT, run: () => pool.pinsIdle() },
       { name: 'stop the loop', deadline: SHORT, run: () => pool.stop() },
-      { name: 'write all', deadline: DATABASE, run: () => storage.writer.close() },
+      { name: 'write all', deadline: DATABASE, run: () => storage.journal.close() },
       { name: 'release the lease', deadline: SHORT, run: () => storage.lease.release() },
       { name: 'send traces', deadline: seconds(6), run: flushTelemetry },
       { name: 'close the database', deadline: DATABASE, run: () => storage.database.close() },

@@ -1,11 +1,23 @@
 /**
  * What the service writes down, as rows for the group-commit writer. Nothing here waits.
  *
+ * Rows are gathered for a moment before the writer gets them: the rows of a whole turn then share one commit, and the
+ * work of committing does not run between a turn and its engine. Whoever needs rows to be durable calls `flush`.
+ *
  * Every step of the loop becomes one entry of the pool's event log: `{ now, event }`, from which a fresh kernel makes
  * the same decisions again. Commands are not stored besides: they follow from the log, and the decisions among them
  * have rows of their own.
  */
-import type { WriteBehind } from '@holdfast/persistence';
+import type {
+  JsonValue,
+  PinRow,
+  RequestRow,
+  RowChanges,
+  Rows,
+  StoredTurnInputKind,
+  TableName,
+  WriteBehind,
+} from '@holdfast/persistence';
 import type { Decision, DecisionOutcome, Instant, ProgramView } from '@holdfast/scheduling';
 import type { PreparedPrompt } from '../programs/program-context.js';
 import type { LiveProgram, OpenToolCall } from '../programs/live-program.js';
@@ -14,34 +26,28 @@ import type { LoopStep } from '../scheduling/scheduler-loop.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { DomainError } from '@holdfast/platform';
 
-type Rows = Parameters<WriteBehind['save']>[1];
-type TurnInputKind = 'append' | 'prompt' | 'appendMessages' | 'conversation';
+/** How long rows are gathered. */
+const GATHER_MS = 20;
 
 /** What a turn's row needs besides the turn. */
 export interface TurnEntry {
   readonly ordinal: number;
-  readonly inputKind: TurnInputKind;
+  readonly inputKind: StoredTurnInputKind;
   readonly prompt: PreparedPrompt;
   /** Messages and tools, when the turn came as text. */
-  readonly messages: Extract<Rows, { inputKind: TurnInputKind }>['messages'];
+  readonly messages: JsonValue;
 }
 
 /** One life of a pin. */
-export interface PinEntry {
-  readonly pinId: string;
-  readonly programId: string;
-  readonly engineId: string;
-  readonly engineEpoch: string;
-  readonly pinnedTokens: number;
-  readonly setAt: Instant;
-  readonly expiresAt: Instant;
-}
+export type PinEntry = Omit<PinRow, 'endedAt' | 'outcome' | 'reason'>;
 
 /** See the file header. */
 export class Journal {
   readonly #writer: WriteBehind;
   readonly #poolId: string;
   #nextSequence: number;
+  #gathered: (() => void)[] = [];
+  #timer: NodeJS.Timeout | null = null;
 
   constructor(options: { readonly writer: WriteBehind; readonly poolId: string; readonly nextSequence: number }) {
     this.#writer = options.writer;
@@ -56,119 +62,116 @@ export class Journal {
 
   /** Rows that wait. */
   get depth(): number {
-    return this.#writer.depth;
+    return this.#writer.depth + this.#gathered.length;
   }
 
   /** Resolves when all that was written down so far is durable. */
-  flush(): Promise<void> {
-    return this.#writer.flush();
+  async flush(): Promise<void> {
+    this.#handOver();
+    await this.#writer.flush();
+  }
+
+  /** Writes all that is left, and takes nothing more. */
+  async close(): Promise<void> {
+    this.#handOver();
+    await this.#writer.close();
   }
 
   step({ now, event }: LoopStep): void {
-    this.#write(() => this.#writer.save('poolEvent', { sequence: this.#nextSequence, at: now, event }));
+    this.#save('poolEvent', { sequence: this.#nextSequence, at: now, event });
     this.#nextSequence += 1;
   }
 
   decision(decision: Decision): void {
-    this.#write(() => this.#writer.save('decision', decision));
+    this.#save('decision', decision);
   }
 
   decisionResolved(decisionId: number, outcome: DecisionOutcome, at: Instant): void {
-    this.#write(() => this.#writer.update('decision', { decisionId, outcome, outcomeAt: at }));
+    this.#update('decision', { decisionId, outcome, outcomeAt: at });
   }
 
   program(program: LiveProgram, view: ProgramView | null): void {
     const { facts, counts, end, trace } = program;
-    this.#write(() =>
-      this.#writer.save('program', {
-        ...facts,
-        expectedTurns: facts.expectedTurns ?? null,
-        expectedTokens: facts.expectedTokens ?? null,
-        poolId: this.#poolId,
-        state: stateOf(program, view),
-        lastActiveAt: program.lastActiveAt,
-        endedAt: end?.at ?? null,
-        endMessage: end?.message ?? null,
-        turnsFinished: counts.turnsFinished,
-        toolCallsEnded: counts.toolCallsEnded,
-        contextTokens: program.contextTokens,
-        promptTokens: counts.promptTokens,
-        cachedTokens: counts.cachedTokens,
-        outputTokens: counts.outputTokens,
-        recomputedTokens: counts.recomputedTokens,
-        engineId: view?.engineId ?? null,
-        traceparent: trace.traceparent ?? null,
-      }),
-    );
+    this.#save('program', {
+      ...facts,
+      expectedTurns: facts.expectedTurns ?? null,
+      expectedTokens: facts.expectedTokens ?? null,
+      poolId: this.#poolId,
+      state: stateOf(program, view),
+      lastActiveAt: program.lastActiveAt,
+      endedAt: end?.at ?? null,
+      endMessage: end?.message ?? null,
+      turnsFinished: counts.turnsFinished,
+      toolCallsEnded: counts.toolCallsEnded,
+      contextTokens: program.contextTokens,
+      promptTokens: counts.promptTokens,
+      cachedTokens: counts.cachedTokens,
+      outputTokens: counts.outputTokens,
+      recomputedTokens: counts.recomputedTokens,
+      engineId: view?.engineId ?? null,
+      traceparent: trace.traceparent ?? null,
+    });
   }
 
   turnSubmitted(turn: LiveTurn, { ordinal, inputKind, prompt, messages }: TurnEntry): void {
-    this.#write(() =>
-      this.#writer.save('turn', {
-        turnId: turn.turnId,
-        programId: turn.programId,
-        ordinal,
-        requestId: turn.requestId,
-        bodyDigest: Buffer.from(turn.bodyDigest, 'hex'),
-        state: 'submitted',
-        inputKind,
-        isLast: turn.plan?.isLast ?? false,
-        keepTokens: prompt.sharedTokens,
-        appendedIds: prompt.appendedIds,
-        messages: messages ?? null,
-        promptTokens: prompt.promptIds.length,
-        submittedAt: turn.submittedAt,
-      }),
-    );
+    this.#save('turn', {
+      turnId: turn.turnId,
+      programId: turn.programId,
+      ordinal,
+      requestId: turn.requestId,
+      bodyDigest: Buffer.from(turn.bodyDigest, 'hex'),
+      state: 'submitted',
+      inputKind,
+      isLast: turn.plan?.isLast ?? false,
+      keepTokens: prompt.sharedTokens,
+      appendedIds: prompt.appendedIds,
+      messages,
+      promptTokens: prompt.promptIds.length,
+      submittedAt: turn.submittedAt,
+    });
   }
 
   turnFinished(turn: LiveTurn, result: TurnResult, outputText: string | null): void {
     const outputIds = turn.output.view().slice();
-    this.#write(() =>
-      this.#writer.update('turn', {
-        turnId: turn.turnId,
-        state: 'finished',
-        outputIds,
-        outputText,
-        promptTokens: result.promptTokens,
-        cachedTokens: result.cachedTokens,
-        outputTokens: outputIds.length,
-        recomputedTokens: result.recomputedTokens,
-        finishReason: result.finishReason,
-        finishedAt: result.finishedAt,
-        ...whereabouts(turn),
-      }),
-    );
+    this.#update('turn', {
+      turnId: turn.turnId,
+      state: 'finished',
+      outputIds,
+      outputText,
+      promptTokens: result.promptTokens,
+      cachedTokens: result.cachedTokens,
+      outputTokens: outputIds.length,
+      recomputedTokens: result.recomputedTokens,
+      finishReason: result.finishReason,
+      finishedAt: result.finishedAt,
+      ...whereabouts(turn),
+    });
   }
 
   turnFailed(turn: LiveTurn, error: DomainError, at: Instant): void {
-    this.#write(() =>
-      this.#writer.update('turn', {
-        turnId: turn.turnId,
-        state: error.reason === 'CALLER_CANCELLED' ? 'cancelled' : 'failed',
-        failureReason: error.reason,
-        failureMessage: error.message,
-        finishedAt: at,
-        ...whereabouts(turn),
-      }),
-    );
+    this.#update('turn', {
+      turnId: turn.turnId,
+      state: error.reason === 'CALLER_CANCELLED' ? 'cancelled' : 'failed',
+      failureReason: error.reason,
+      failureMessage: error.message,
+      finishedAt: at,
+      ...whereabouts(turn),
+    });
   }
 
   /** A turn that an earlier process had begun and did not end. */
   turnInterrupted(turnId: string, at: Instant): void {
-    this.#write(() =>
-      this.#writer.update('turn', {
-        turnId,
-        state: 'failed',
-        failureReason: 'TURN_INTERRUPTED',
-        failureMessage: 'the service stopped while the turn ran',
-        finishedAt: at,
-      }),
-    );
+    this.#update('turn', {
+      turnId,
+      state: 'failed',
+      failureReason: 'TURN_INTERRUPTED',
+      failureMessage: 'the service stopped while the turn ran',
+      finishedAt: at,
+    });
   }
 
   toolCallBegan(programId: string, toolCallId: string, call: OpenToolCall): void {
-    this.#write(() => this.#writer.save('toolCall', { programId, toolCallId, ...call }));
+    this.#save('toolCall', { programId, toolCallId, ...call });
   }
 
   toolCallEnded(
@@ -176,37 +179,48 @@ export class Journal {
     toolCallId: string,
     end: { readonly endedAt: Instant; readonly outcome: 'succeeded' | 'failed' | 'cancelled' },
   ): void {
-    this.#write(() => this.#writer.update('toolCall', { programId, toolCallId, ...end }));
+    this.#update('toolCall', { programId, toolCallId, ...end });
   }
 
   pinSet(pin: PinEntry): void {
-    this.#write(() => this.#writer.save('pin', pin));
+    this.#save('pin', pin);
   }
 
   pinRenewed(pinId: string, expiresAt: Instant): void {
-    this.#write(() => this.#writer.update('pin', { pinId, expiresAt }));
+    this.#update('pin', { pinId, expiresAt });
   }
 
   pinEnded(
     pinId: string,
     end: { readonly outcome: DecisionOutcome; readonly endedAt: Instant; readonly reason?: string },
   ): void {
-    this.#write(() => this.#writer.update('pin', { pinId, ...end }));
+    this.#update('pin', { pinId, ...end });
   }
 
-  request(entry: {
-    readonly scope: string;
-    readonly requestId: string;
-    readonly bodyDigest: string;
-    readonly result: Uint8Array;
-    readonly recordedAt: Instant;
-  }): void {
-    this.#write(() => this.#writer.save('request', { ...entry, bodyDigest: Buffer.from(entry.bodyDigest, 'hex') }));
+  request(entry: Omit<RequestRow, 'bodyDigest'> & { readonly bodyDigest: string }): void {
+    this.#save('request', { ...entry, bodyDigest: Buffer.from(entry.bodyDigest, 'hex') });
   }
 
-  /** A writer that has stopped says so by its own callback, which ends the process; its queue's bound is far away. */
-  #write(operation: () => void): void {
-    if (this.#writer.failure === undefined) operation();
+  #save<Table extends TableName>(table: Table, row: Rows[Table]): void {
+    this.#gather(() => this.#writer.save(table, row));
+  }
+
+  #update<Table extends TableName>(table: Table, changes: RowChanges<Table>): void {
+    this.#gather(() => this.#writer.update(table, changes));
+  }
+
+  #gather(operation: () => void): void {
+    this.#gathered.push(operation);
+    this.#timer ??= setTimeout(() => this.#handOver(), GATHER_MS);
+  }
+
+  #handOver(): void {
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
+    const operations = this.#gathered;
+    this.#gathered = [];
+    // A writer that has stopped says so by its own callback, which ends the process.
+    for (const operation of operations) if (this.#writer.failure === undefined) operation();
   }
 }
 

@@ -36,11 +36,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
   const { storage, clock, logger, poolId, limits } = options;
   const { journal, programs, turns, requests } = storage;
   const book = new ProgramBook();
-  const contexts = new ContextStore({
-    maxBytes: options.contextMemoryBytes,
-    turns,
-    flush: () => journal.flush(),
-  });
+  const contexts = new ContextStore({ maxBytes: options.contextMemoryBytes, turns, flush: () => journal.flush() });
   const text = new TextService({ anyClient: () => pool.engines.anyClient() });
   const settlement = new TurnSettlement({
     book,
@@ -60,8 +56,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     },
   });
   const hooks: PoolHooks = {
-    ...pinHooks(book, journal),
-    knowsProgram: (programId) => book.live(programId) !== undefined,
+    ...toldHooks(book, journal),
     traceEngineCall: (turn, dispatch) => {
       const model = pool.engines.model?.model ?? '';
       return turn.trace?.dispatched(dispatch, model) ?? untraced;
@@ -70,7 +65,6 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     onTurnFailed: (turn, error) => settlement.failed(turn, error),
     onTurnRequeued: (turn) => turn.trace?.requeued(),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
-    onProgramChanged: (programId) => book.live(programId)?.changed(),
     onDecision: (decision) => {
       if (decision.turnId !== undefined) pool.turns.get(decision.turnId)?.trace?.decided(decision);
     },
@@ -96,7 +90,13 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
   return services;
 };
 
-const pinHooks = (book: ProgramBook, journal: Storage['journal']): Pick<PoolHooks, 'pins'> => ({
+/** What only the book and the journal have to do with. */
+const toldHooks = (
+  book: ProgramBook,
+  journal: Storage['journal'],
+): Pick<PoolHooks, 'pins' | 'knowsProgram' | 'onProgramChanged'> => ({
+  knowsProgram: (programId) => book.live(programId) !== undefined,
+  onProgramChanged: (programId) => book.live(programId)?.changed(),
   pins: {
     onSet: (pin) => {
       journal.pinSet(pin);

@@ -39,28 +39,13 @@ export class TurnSettlement {
     const program = book.live(turn.programId);
     const finishedAt = now();
     const output = text.readOutput(turn);
-    const result: TurnResult = {
-      finishReason: answer.finishReason,
-      promptTokens: answer.promptTokens,
-      cachedTokens: answer.cachedTokens,
-      recomputedTokens: Math.max(0, (turn.plan?.sharedTokens ?? 0) - answer.cachedTokens),
-      finishedAt,
-      pin:
-        answer.pin === undefined
-          ? null
-          : {
-              engineId,
-              pinnedTokens: answer.pin.pinnedTokens,
-              expiresAt: instant(finishedAt + answer.pin.expiresInMs * 1_000),
-            },
-      toolCalls: output?.toolCalls ?? [],
-    };
+    const result = resultOf(turn, answer, { engineId, finishedAt, toolCalls: output?.toolCalls ?? [] });
     journal.turnFinished(turn, result, output?.text ?? null);
     if (program?.turn === turn) {
       count(program, turn, result);
       program.context?.commit(turn.output.view());
       if (output !== null) text.remember(program, turn, output);
-      this.#release(program, turn);
+      this.#release(program);
       program.lastTurn = turn;
       program.turnDigests.set(turn.requestId, turn.bodyDigest);
       contexts.used(program);
@@ -80,7 +65,7 @@ export class TurnSettlement {
     if (turn.plan !== null) journal.turnFailed(turn, error, now());
     if (program?.turn === turn) {
       program.prompt?.rollBack();
-      this.#release(program, turn);
+      this.#release(program);
     }
     this.#options.turns().remove(turn.turnId);
     turn.trace?.end({ error });
@@ -88,12 +73,34 @@ export class TurnSettlement {
     program?.changed();
   }
 
-  #release(program: LiveProgram, turn: LiveTurn): void {
+  #release(program: LiveProgram): void {
     program.turn = null;
     program.prompt = null;
     program.lastActiveAt = this.#options.now();
   }
 }
+
+const resultOf = (
+  turn: LiveTurn,
+  answer: EngineAnswer,
+  edge: Pick<TurnResult, 'finishedAt' | 'toolCalls'> & { readonly engineId: EngineId },
+): TurnResult => {
+  const { finishReason, promptTokens, cachedTokens, pin } = answer;
+  const { engineId, finishedAt, toolCalls } = edge;
+  return {
+    finishReason,
+    promptTokens,
+    cachedTokens,
+    // Tokens of the context before were computed for it; those the cache did not have were computed once more.
+    recomputedTokens: Math.max(0, (turn.plan?.sharedTokens ?? 0) - cachedTokens),
+    finishedAt,
+    pin:
+      pin === undefined
+        ? null
+        : { engineId, pinnedTokens: pin.pinnedTokens, expiresAt: instant(finishedAt + pin.expiresInMs * 1_000) },
+    toolCalls,
+  };
+};
 
 const count = (program: LiveProgram, turn: LiveTurn, result: TurnResult): void => {
   const { counts } = program;

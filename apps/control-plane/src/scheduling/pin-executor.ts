@@ -3,11 +3,11 @@
  * `pinChanged` events.
  *
  * A command that a newer one for the same program overtakes while it waits is dropped: only the last wish counts.
- * Retried once on a deadline or a lost connection; every other refusal is an answer. A pin that could not be set or
- * renewed is reported as released, so that the kernel never counts on KV that nobody holds.
+ * Retried once on a deadline or a lost connection; every other refusal is an answer. A pin that could not be set is
+ * reported as released, so that the kernel never counts on KV that nobody holds.
  */
 import type { EngineClient, HeldPin } from '@holdfast/engines';
-import { toDomainError } from '@holdfast/platform';
+import { toDomainError, type ReasonName } from '@holdfast/platform';
 import {
   instant,
   type EngineEpoch,
@@ -32,7 +32,8 @@ export interface PinExecutorOptions {
   readonly now: () => Instant;
   readonly post: (event: KernelEvent) => void;
   readonly client: (engineId: EngineId, epoch: EngineEpoch) => EngineClient | undefined;
-  readonly onError: (command: PinCommand, error: unknown) => void;
+  /** The engine did not do it, or did not answer. */
+  readonly onRefused: (command: PinCommand, reason: ReasonName) => void;
 }
 
 interface Lane {
@@ -112,7 +113,9 @@ export class PinExecutor {
       } catch (error) {
         const { reason } = toDomainError(error);
         if (retries > 0 && (reason === 'ENGINE_DEADLINE' || reason === 'ENGINE_UNREACHABLE')) continue;
-        this.#options.onError(command, error);
+        this.#options.onRefused(command, reason);
+        // The pin was taken over, or has ended: the engine tells which by an event of its own.
+        if (reason === 'PIN_NOT_FOUND' || reason === 'EPOCH_STALE') return null;
         return this.#change(command, 'released', 0, this.#options.now());
       }
     }

@@ -99,7 +99,8 @@ export class Pool {
       now: clock.now,
       post,
       client,
-      onError: (command, error) => logger.warn({ err: error, ...command }, 'pin command failed'),
+      onRefused: ({ type, programId, engineId }, reason) =>
+        logger.debug({ command: type, programId, engineId, reason }, 'pin command refused'),
     });
     this.#pinTracker = new PinTracker({
       program: (programId) => this.program(programId),
