@@ -25,6 +25,9 @@ const TURN_CAP = 12;
  */
 const BACKLOG_PROGRAMS_PER_SECOND = 0.03;
 
+/** A larger share of completion time that is this machine's spoils a comparison. */
+const BUSY_SHARE = 0.15;
+
 /** Runs every policy and prints the comparison. Rejects with the signal's reason when that aborts. */
 export const runDemo = async (options: DemoOptions, signal: AbortSignal): Promise<void> => {
   const profile = engineProfile(PROFILE);
@@ -88,6 +91,13 @@ const report = (rows: readonly SummaryRow[], { json }: DemoOptions): void => {
   print(`\n${comparisonTable(rows, { isColoured: process.stdout.isTTY })}`);
   const verdict = verdictOf(rows);
   if (verdict !== '') print(`\n${verdict}`);
+  const busy = rows.filter(({ overheadSeconds, jctSeconds }) => overheadSeconds > BUSY_SHARE * jctSeconds.mean);
+  if (busy.length > 0) {
+    print(
+      `CAUTION: this machine was too busy for the time scale in the run of ${busy.map(({ policy }) => policy).join(', ')}: ` +
+        `more than ${BUSY_SHARE * 100} % of the completion time is its own. Try again, or take a smaller --time-scale.`,
+    );
+  }
   print('What each figure means, and where the gain ends: docs/demo.md');
   if (json === undefined) return;
   const summary: Summary = { schema: 'holdfast.lab.summary/v1', rows };

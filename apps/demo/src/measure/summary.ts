@@ -26,6 +26,11 @@ export interface SummaryRow {
   readonly turnsPerSecond: number;
   /** Model seconds per real second of the run. */
   readonly timeScale: number;
+  /**
+   * Mean part of a program's completion time that was neither a turn nor a tool: what this machine took between them,
+   * times the scale.
+   */
+  readonly overheadSeconds: number;
 }
 
 /** The document that `--json` writes. */
@@ -75,12 +80,18 @@ export const summarise = (run: RunMeasurement): SummaryRow => {
     },
     turnsPerSecond: turnsPerSecond(replayed),
     timeScale,
+    overheadSeconds: distributionOf(replayed.map(overheadSeconds)).mean,
   };
 };
 
 /** From the program's start to its end, by the service's clock. */
 const jctSeconds = ({ info }: ReplayedProgram): number =>
   ((info.endedAt ?? info.startedAt).getTime() - info.startedAt.getTime()) / 1_000;
+
+const overheadSeconds = (program: ReplayedProgram): number => {
+  const inTurns = total(program.turns.map(({ durationMs }) => durationMs)) / 1_000;
+  return Math.max(0, jctSeconds(program) - inTurns - program.gapSeconds);
+};
 
 const turnsPerSecond = (replayed: readonly ReplayedProgram[]): number => {
   const starts = replayed.map(({ info }) => info.startedAt.getTime());

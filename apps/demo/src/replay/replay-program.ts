@@ -11,6 +11,8 @@ export interface ReplayedProgram {
   readonly info: ProgramInfo;
   /** In order; without their output. */
   readonly turns: readonly ReplayedTurn[];
+  /** Tool gaps as planned, together, in model seconds. */
+  readonly gapSeconds: number;
 }
 
 /** One turn as the service measured it, in model time. */
@@ -57,7 +59,7 @@ export const replayProgram = async (planned: PlannedProgram, options: ReplayOpti
   }
   const info = await program.end();
   options.onEnded();
-  return { info, turns };
+  return { info, turns, gapSeconds: planned.turns.reduce((sum, turn) => sum + turn.gapSeconds, 0) };
 };
 
 interface ProgramReplay {

@@ -16,6 +16,7 @@ const millions = (value: number): string => `${(value / 1e6).toFixed(2)} M`;
 
 const FIGURES: readonly Figure[] = [
   { title: 'JCT mean', value: (row) => row.jctSeconds.mean, show: seconds, change: 'relative' },
+  { title: "of it this machine's", value: (row) => row.overheadSeconds, show: seconds, change: 'none' },
   { title: 'JCT p95', value: (row) => row.jctSeconds.p95, show: seconds, change: 'relative' },
   { title: 'TTFT mean', value: (row) => row.ttftSeconds.mean, show: seconds, change: 'relative' },
   { title: 'TTFT p95', value: (row) => row.ttftSeconds.p95, show: seconds, change: 'relative' },
