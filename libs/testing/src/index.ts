@@ -4,3 +4,7 @@ export type {
   MakeEngineClientHarness,
 } from './conformance/engine-client/harness.js';
 export { engineClientConformance } from './conformance/engine-client/engine-client.conformance.js';
+export type { BuiltProcessOptions, ProcessEnd } from './processes/built-process.js';
+export { BuiltProcess } from './processes/built-process.js';
+export type { ServiceProcessesOptions } from './processes/service-processes.js';
+export { ServiceProcesses } from './processes/service-processes.js';
