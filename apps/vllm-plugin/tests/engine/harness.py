@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import random
 import subprocess
 import threading
-from collections.abc import Iterator, Sequence
+import zipfile
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import grpc
-from holdfast_vllm._generated import kv_control_service_pb2 as kv
-from holdfast_vllm._generated import kv_control_service_pb2_grpc as kv_service
+from smg_grpc_proto.generated import common_pb2 as common
 from smg_grpc_proto.generated import vllm_engine_pb2 as engine
 from smg_grpc_proto.generated import vllm_engine_pb2_grpc as engine_service
+
+from holdfast_vllm._generated import kv_control_service_pb2 as kv
+from holdfast_vllm._generated import kv_control_service_pb2_grpc as kv_service
+from holdfast_vllm._generated import kv_pb2
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 BLOCK_TOKENS = 32
@@ -108,6 +114,12 @@ class Engine:
             )
         raise AssertionError("the stream ended without a complete")
 
+    def tokenizer_json(self) -> str:
+        """The engine's own tokenizer."""
+        chunks = self.vllm.GetTokenizer(common.GetTokenizerRequest(), timeout=CALL_SECONDS)
+        with zipfile.ZipFile(io.BytesIO(b"".join(chunk.data for chunk in chunks))) as archive:
+            return archive.read("tokenizer.json").decode()
+
     def stats(self) -> Any:
         """GetStats."""
         return self.kv.GetStats(kv.GetStatsRequest(), timeout=10).stats
@@ -143,3 +155,65 @@ def running_engine(*options: str) -> Iterator[Engine]:
         process.stdin.close()
         process.wait(60)
         log.close()
+
+
+class Watch:
+    """The pin events of an engine, as they come."""
+
+    def __init__(self, served: Engine, stats_interval_ms: int = 60_000) -> None:
+        self._call = served.kv.Watch(kv.WatchRequest(stats_interval_ms=stats_interval_ms))
+        self._changed = threading.Condition()
+        self._events: list[Any] = []
+        self.stats: list[Any] = []
+        self._thread = threading.Thread(target=self._read, daemon=True)
+        self._thread.start()
+        self.wait_until(lambda: bool(self.stats), "the first stats")
+
+    def changes(self) -> list[str]:
+        """What happened so far, as in "revoked a stall"."""
+        with self._changed:
+            return [_describe(event) for event in self._events]
+
+    def sequences(self) -> list[int]:
+        """The numbers of the events so far."""
+        with self._changed:
+            return [event.sequence for event in self._events]
+
+    def wait_for(self, change: str, seconds: float = 60) -> None:
+        """Wait until it has happened."""
+        self.wait_until(lambda: change in [_describe(event) for event in self._events], change, seconds)
+
+    def wait_until(self, condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+        """Wait until the condition holds."""
+        with self._changed:
+            reached = self._changed.wait_for(condition, seconds)
+            assert reached, f"{what} did not come within {seconds} s; came: {[_describe(e) for e in self._events]}"
+
+    def close(self) -> None:
+        """Stop watching."""
+        self._call.cancel()
+        self._thread.join(10)
+
+    def _read(self) -> None:
+        try:
+            for message in self._call:
+                with self._changed:
+                    if message.WhichOneof("payload") == "stats":
+                        self.stats.append(message.stats)
+                    else:
+                        self._events.append(message.pin_event)
+                    self._changed.notify_all()
+        except grpc.RpcError as error:
+            assert error.code() in (grpc.StatusCode.CANCELLED, grpc.StatusCode.UNAVAILABLE)
+
+
+def _describe(event: Any) -> str:
+    change = kv_pb2.PinChange.Name(event.change).removeprefix("PIN_CHANGE_").lower()
+    reason = kv_pb2.RevocationReason.Name(event.reason).removeprefix("REVOCATION_REASON_").lower()
+    return f"{change} {event.pin.program_id}" + ("" if reason == "unspecified" else f" {reason}")
+
+
+def together(served: Engine, calls: Sequence[dict[str, Any]]) -> list[Turn]:
+    """Run requests at once, in order of their start."""
+    with ThreadPoolExecutor(len(calls)) as pool:
+        return [future.result() for future in [pool.submit(served.generate, **call) for call in calls]]

@@ -53,6 +53,11 @@ class Watchers:
         self._sequence = 0
         self.is_closed = False
 
+    @property
+    def count(self) -> int:
+        """How many watch now."""
+        return len(self._watchers)
+
     def publish(self, change: PinChange, view: PinView, reason: RevocationReason | None) -> None:
         """Tell all watchers. Never blocks on one of them."""
         with self._lock:
