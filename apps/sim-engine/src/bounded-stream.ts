@@ -1,7 +1,7 @@
 import type { ServerWritableStream } from '@grpc/grpc-js';
 import { toGrpcStatus } from '@holdfast/platform';
 
-/** What a {@link BoundedStream} may hold back. */
+/** What a {@link BoundedStream} may hold back, beside the 16 messages that the transport takes whatever their size. */
 export interface StreamBound<Message> {
   /** Weight of all messages held back. */
   readonly maxWeight: number;

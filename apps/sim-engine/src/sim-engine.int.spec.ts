@@ -91,6 +91,7 @@ describe('a simulated engine', () => {
       const socket = connect(Number(port), host);
       socket.on('error', () => undefined);
       await once(socket, 'connect');
+      socket.resume();
       socket.end(garbage);
       await once(socket, 'close');
     }

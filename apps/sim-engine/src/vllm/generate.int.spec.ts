@@ -9,6 +9,7 @@ import {
   generateRequest,
   TestEngine,
   type AskOptions,
+  until,
 } from '../../test/engine-harness.js';
 
 const ids = (length: number, first = 0): number[] => Array.from({ length }, (_, index) => (first + index) % 50_000);

@@ -96,7 +96,7 @@ describe('SubscribeKvEvents', () => {
     const slow = subscribe(large);
     await until(() => slow.batches.length === 1);
     slow.call.pause();
-    for (let turn = 0; turn < 14; turn += 1) {
+    for (let turn = 0; turn < 30; turn += 1) {
       await large.ask({ promptIds: [turn, ...ids(100_000, turn * 1_000)], sampling: { maxTokens: 1 } });
     }
     slow.call.resume();
