@@ -32,6 +32,8 @@ export interface CallScope {
   readonly signal: AbortSignal;
   /** Total time, retries included; unset: no limit but the signal. */
   readonly deadline?: Deadline | undefined;
+  /** Failures that pass by themselves here, although they do not in general. */
+  readonly isPassing?: (error: HoldfastError) => boolean;
   /** Trace context that the call belongs to. */
   readonly context: Context;
 }
@@ -73,10 +75,8 @@ export class Connection {
         'holdfast.retry.delay_ms': Math.round(delayMs),
       });
     };
-    return withRetries(
-      { policy: this.settings.retry, deadline: scope.deadline, signal: scope.signal, onRetry },
-      attempt,
-    );
+    const { signal, deadline, isPassing } = scope;
+    return withRetries({ policy: this.settings.retry, deadline, signal, isPassing, onRetry }, attempt);
   }
 
   /**

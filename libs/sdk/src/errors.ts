@@ -26,11 +26,11 @@ export class HoldfastError extends Error {
   /** gRPC status code. */
   readonly code: StatusCode;
   /** Why: a name of `holdfast.errors.v1.Reason` without its prefix. Unset when the error is not the service's own. */
-  readonly reason?: string;
+  readonly reason: string | undefined;
   /** Facts for programs, e.g. `{ programId }`. */
   readonly metadata: Readonly<Record<string, string>>;
   /** How long the service asks to wait before another try, in milliseconds. */
-  readonly retryAfterMs?: number;
+  readonly retryAfterMs: number | undefined;
   /** The fields that were malformed, each with its value and what is allowed. */
   readonly fieldViolations: readonly FieldViolation[];
 
@@ -38,9 +38,9 @@ export class HoldfastError extends Error {
     super(init.message, init.cause === undefined ? undefined : { cause: init.cause });
     this.name = new.target.name;
     this.code = init.code;
-    if (init.reason !== undefined) this.reason = init.reason;
+    this.reason = init.reason;
     this.metadata = init.metadata ?? {};
-    if (init.retryAfterMs !== undefined) this.retryAfterMs = init.retryAfterMs;
+    this.retryAfterMs = init.retryAfterMs;
     this.fieldViolations = init.fieldViolations ?? [];
     Object.defineProperty(this, brand, { value: true });
   }
@@ -92,12 +92,12 @@ export function fromCallError(error: unknown, call: FailedCall): unknown {
   if (details === undefined) {
     return new HoldfastError({ code, message: `${call.rpc} at ${call.address}: ${error.details}`, cause: error });
   }
+  // The details say all there is to say: the gRPC error as a cause would only bury it in bytes when it is printed.
   const init: HoldfastErrorInit = {
     code,
     message: `${call.rpc}: ${error.details}`,
     reason: details.reason,
     metadata: details.metadata,
-    cause: error,
     // Up, so that a wait is never shorter than what was asked for.
     ...(details.retryAfterMicros === undefined ? {} : { retryAfterMs: Math.ceil(details.retryAfterMicros / 1_000) }),
     ...(details.fieldViolations === undefined ? {} : { fieldViolations: details.fieldViolations }),

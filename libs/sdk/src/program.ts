@@ -2,7 +2,7 @@ import { program as wire } from '@holdfast/contracts';
 import { SpanKind, context as otel, type Context } from '@opentelemetry/api';
 import { randomUUID } from 'node:crypto';
 import type { Connection } from './connection.js';
-import { ProgramEndedError } from './errors.js';
+import { ProgramEndedError, type HoldfastError } from './errors.js';
 import { requireMillis } from './options.js';
 import type { OutputFeed } from './output-feed.js';
 import { programInfoFromProto, type ProgramInfo } from './program-info.js';
@@ -45,6 +45,8 @@ export class Program {
   readonly #signal: AbortSignal;
   readonly #trace: SpanScope;
   readonly #reports: ToolCallReports;
+  /** A turn was given up here; the service may not know it yet. */
+  #hasGivenUp = false;
   #endRequest: wire.EndProgramRequest | undefined;
   #ending: Promise<ProgramInfo> | undefined;
 
@@ -132,19 +134,24 @@ export class Program {
       const { timeoutMs = this.#connection.settings.timeouts.turnMs } = options;
       requireMillis('timeoutMs', timeoutMs);
       const request = turnRequest(this.id, requestId, options);
-      const scope = { signal, deadline: new Deadline(timeoutMs), context: trace.context };
+      const scope = { signal, deadline: new Deadline(timeoutMs), context: trace.context, isPassing: this.#isPassing };
       await this.#reports.settled();
       const result = await receiveTurn({ connection: this.#connection, request, scope, feed });
+      this.#hasGivenUp = false;
       trace.span.setAttributes(turnAttributes(result));
       feed.close();
       endSpan(trace.span);
       return result;
     } catch (error) {
+      this.#hasGivenUp = true;
       feed.close({ error });
       endSpan(trace.span, { error });
       throw error;
     }
   }
+
+  /** A turn that was given up here ends at the service a moment later: until then the next one is one too many. */
+  readonly #isPassing = (error: HoldfastError): boolean => this.#hasGivenUp && error.reason === 'TURN_RUNNING';
 
   async #sendEnd(request: wire.EndProgramRequest, error: unknown): Promise<ProgramInfo> {
     this.#signal.removeEventListener('abort', this.#onAbort);

@@ -85,6 +85,8 @@ export interface RetryScope {
   /** No try starts after it; unset for a watch, which has none. */
   readonly deadline?: Deadline | undefined;
   readonly signal: AbortSignal;
+  /** Failures that pass by themselves here, although they do not in general. */
+  readonly isPassing?: ((error: HoldfastError) => boolean) | undefined;
   /** Told about each failure that is tried again. */
   readonly onRetry: (error: HoldfastError, delayMs: number) => void;
 }
@@ -99,8 +101,8 @@ export async function withRetries<T>(scope: RetryScope, attempt: (progressed: ()
   let failures = 0;
   const waitForNext = async (error: unknown): Promise<boolean> => {
     failures += 1;
-    if (signal.aborted || !isHoldfastError(error) || !isRetryable(error) || failures >= policy.maxAttempts)
-      return false;
+    if (signal.aborted || !isHoldfastError(error) || failures >= policy.maxAttempts) return false;
+    if (!isRetryable(error) && scope.isPassing?.(error) !== true) return false;
     const delayMs = backoffMs({ policy, failures, retryAfterMs: error.retryAfterMs, random: Math.random() });
     if (deadline !== undefined && delayMs >= deadline.remainingMs()) return false;
     onRetry(error, delayMs);

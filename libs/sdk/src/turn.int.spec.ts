@@ -309,6 +309,19 @@ describe('cancelling', () => {
     expect(service.seen('runTurn')).toHaveLength(0);
   });
 
+  it('a turn lets the next one wait until the service has heard of it', async () => {
+    const running = (): TurnScript => turn([], failure('FAILED_PRECONDITION', { reason: 'TURN_RUNNING' }));
+    const open = hanging([queued()]);
+    play(open.script, running(), running(), hello, running());
+    const program = await start();
+    const given = program.turn(askedOnce);
+    await open.stream;
+    given.cancel(new Error('enough'));
+    expect((await program.turn(askedOnce)).text).toBe('hello');
+    await expect(program.turn(askedOnce).result).rejects.toMatchObject({ reason: 'TURN_RUNNING' });
+    expect(service.seen('runTurn')).toHaveLength(5);
+  });
+
   it('by deadline reaches the service and is DEADLINE_EXCEEDED', async () => {
     const open = hanging([queued()]);
     play(open.script);
