@@ -74,7 +74,8 @@ const classOf = (part: string): string | null => {
   if (first === undefined) return null;
   const name = first.slice(first.lastIndexOf('/') + 1);
   if (/^python[\d.]*$/.test(name) && rest[0] === '-m' && rest[1] !== undefined) return `python -m ${rest[1]}`;
-  const argument = rest.find((word) => !word.startsWith('-'));
+  // Paths and values of options say what it works on, not what it does.
+  const argument = rest.find((word) => /^[A-Za-z][\w:-]*$/.test(word));
   return multiplexers.has(name) && argument !== undefined ? `${name} ${argument}` : name;
 };
 

@@ -1,0 +1,68 @@
+import { ConfigError } from '@holdfast/platform';
+import { describe, expect, it } from '@jest/globals';
+import { describeConfig, readConfig } from './config.js';
+
+const problemsOf = (env: Record<string, string>): string[] => {
+  try {
+    readConfig(env);
+  } catch (error) {
+    if (error instanceof ConfigError) return error.problems.map(({ field }) => field);
+    throw error;
+  }
+  return [];
+};
+
+describe('readConfig', () => {
+  it('has a default for everything', () => {
+    const config = readConfig({});
+    expect(config.HOLDFAST_GRPC_ADDRESS).toEqual({ host: '127.0.0.1', port: 7070 });
+    expect(config.HOLDFAST_HTTP_ADDRESS).toEqual({ host: '127.0.0.1', port: 7071 });
+    expect(config.HOLDFAST_POLICY.name).toBe('continuum');
+    expect(config.HOLDFAST_ENGINES).toEqual([]);
+    expect(config.DATABASE_URL).toBeUndefined();
+  });
+
+  it('reports all problems at once', () => {
+    expect(
+      problemsOf({
+        HOLDFAST_GRPC_ADDRESS: '0.0.0.0:7070',
+        HOLDFAST_ENGINES: '127.0.0.1:9001,nonsense',
+        HOLDFAST_POLICY: 'magic',
+        HOLDFAST_DISPATCH_WINDOW: '0',
+        HOLDFAST_PREFILL_COST: '1,2',
+        HOLDFAST_PROGRAM_IDLE_LIMIT: '10',
+        HOLDFAST_MAX_MESAGE: '1MiB',
+      }),
+    ).toEqual([
+      'HOLDFAST_GRPC_ADDRESS',
+      'HOLDFAST_ENGINES',
+      'HOLDFAST_POLICY',
+      'HOLDFAST_DISPATCH_WINDOW',
+      'HOLDFAST_PREFILL_COST',
+      'HOLDFAST_PROGRAM_IDLE_LIMIT',
+      'HOLDFAST_MAX_MESAGE',
+    ]);
+  });
+
+  it('refuses to bind beyond loopback, as there is no authentication', () => {
+    for (const address of ['0.0.0.0:1', '10.0.0.1:1', '[::]:1', 'example.org:1']) {
+      expect(problemsOf({ HOLDFAST_HTTP_ADDRESS: address })).toEqual(['HOLDFAST_HTTP_ADDRESS']);
+    }
+    for (const address of ['127.0.0.2:0', 'localhost:1', '[::1]:1']) {
+      expect(problemsOf({ HOLDFAST_HTTP_ADDRESS: address })).toEqual([]);
+    }
+  });
+
+  it('reads engines with and without an address of their own for KvControl', () => {
+    const { HOLDFAST_ENGINES } = readConfig({ HOLDFAST_ENGINES: '127.0.0.1:9001, 127.0.0.1:9002/127.0.0.1:50052' });
+    expect(HOLDFAST_ENGINES).toEqual([
+      { address: '127.0.0.1:9001' },
+      { address: '127.0.0.1:9002', kvControlAddress: '127.0.0.1:50052' },
+    ]);
+  });
+
+  it('does not print the database address', () => {
+    const config = readConfig({ DATABASE_URL: 'postgresql://user:secret@host/db' });
+    expect(JSON.stringify(describeConfig(config))).not.toContain('secret');
+  });
+});

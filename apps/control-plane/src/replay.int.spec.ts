@@ -1,0 +1,79 @@
+import { Database, DecisionRepository, EventRepository } from '@holdfast/persistence';
+import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
+import { createKernel, millis, parsePolicy, type Decision } from '@holdfast/scheduling';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import pino from 'pino';
+import { append, exactly, someIds, startTestPlane } from './control-plane.fixture.js';
+
+const POLICY = 'continuum';
+const WINDOW = 2;
+let postgres: EmbeddedPostgres;
+
+beforeAll(async () => {
+  postgres = await startPostgres({ durable: false });
+}, 60_000);
+
+afterAll(async () => {
+  await postgres.stop();
+}, 60_000);
+
+describe('the event log', () => {
+  it('replays through a fresh kernel to the same decisions, byte for byte', async () => {
+    const plane = await startTestPlane({
+      databaseUrl: postgres.url,
+      engines: [{ decodePerToken: millis(1) }, { decodePerToken: millis(1) }],
+      env: { HOLDFAST_POLICY: POLICY, HOLDFAST_DISPATCH_WINDOW: String(WINDOW) },
+    });
+    const { client, pool } = plane;
+    const ids = await Promise.all(Array.from({ length: 6 }, () => client.start({ programClass: 'swe' })));
+    await Promise.all(
+      ids.map(async (programId, index) => {
+        for (let turn = 0; turn < 4; turn += 1) {
+          await client.turn({ programId, input: append(someIds(50, index)), sampling: exactly(3) });
+          await client.call('beginToolCall', { programId, toolCallId: `c${turn}`, tool: index % 2 ? 'bash' : 'edit' });
+          await client.call('endToolCall', { programId, toolCallId: `c${turn}` });
+        }
+      }),
+    );
+    plane.engines[1]?.restart();
+    for (const programId of ids) await client.call('endProgram', { programId });
+    await plane.stop();
+
+    const database = new Database({ url: postgres.url, logger: pino({ level: 'silent' }) });
+    try {
+      const kernel = createKernel({
+        profile: parsePolicy(POLICY),
+        fencingToken: 1,
+        dispatchWindow: WINDOW,
+        maxQueuedTurns: 10_000,
+      });
+      const replayed = new Map<number, Decision>();
+      for await (const { at, event } of new EventRepository(database).readAll(pool)) {
+        for (const command of kernel.handle(event, at)) {
+          if (command.type === 'recordDecision') replayed.set(command.decision.decisionId, command.decision);
+        }
+      }
+      expect(replayed.size).toBeGreaterThan(24);
+      const decisions = new DecisionRepository(database);
+      let compared = 0;
+      for (const programId of ids) {
+        const { items } = await decisions.listByProgram(programId, { pageSize: 1_000 });
+        for (const item of items) {
+          const { decisionId, at, kind, policy, choice, reason, turnId, engineId } = item;
+          const again = replayed.get(decisionId);
+          expect(again).toMatchObject({ at, kind, policy, choice, reason });
+          expect([again?.turnId ?? null, again?.engineId ?? null]).toEqual([turnId ?? null, engineId ?? null]);
+          expect(sortedJson(again?.inputs)).toBe(sortedJson(item.inputs));
+          compared += 1;
+        }
+      }
+      expect(compared).toBe(replayed.size);
+    } finally {
+      await database.close();
+    }
+  });
+});
+
+/** jsonb does not keep the order of keys. */
+const sortedJson = (value: object | undefined): string =>
+  JSON.stringify(Object.entries(value ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
