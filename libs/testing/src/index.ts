@@ -8,3 +8,5 @@ export type { BuiltProcessOptions, ProcessEnd } from './processes/built-process.
 export { BuiltProcess } from './processes/built-process.js';
 export type { ServiceProcessesOptions } from './processes/service-processes.js';
 export { ServiceProcesses } from './processes/service-processes.js';
+export type { FoundProcess } from './processes/find-processes.js';
+export { findProcesses } from './processes/find-processes.js';
