@@ -10,6 +10,7 @@ const [command, ...args] = process.argv.slice(2);
 
 const commands = {
   demo: { entry: 'apps/demo/dist/main.js', build: true },
+  lab: { entry: 'apps/lab/dist/main.js', build: true },
   start: { entry: 'tools/start.mjs', build: true },
   bench: { entry: 'test/dist/bench/main.js', build: true },
   test: { entry: 'tools/verify.mjs', build: false },

@@ -1,0 +1,51 @@
+import { ExtentEngine } from '../extent-engine/extent-engine.js';
+import type { EngineProfile } from '../profiles/engine-profile.js';
+import { prefillCostOf } from '../profiles/step-time.js';
+import type { PoolEngine } from './simulate.js';
+
+/** Equal engines of a pool. */
+export interface PoolOptions {
+  readonly profile: EngineProfile;
+  readonly engines: number;
+  /** Of the profile's KV blocks. */
+  readonly kvScale: number;
+  /** Tokens one step may compute. */
+  readonly tokenBudget: number;
+  readonly maxRunningRequests: number;
+}
+
+/** Pure. KV blocks of one engine. */
+export const poolBlocks = ({ profile, kvScale }: Pick<PoolOptions, 'profile' | 'kvScale'>): number =>
+  Math.max(1, Math.min(0x7fff_ffff, Math.round(profile.totalBlocks * kvScale)));
+
+/**
+ * Pure. New engines `e1`, `e2`, ... that can do everything. Pins may take the whole pool, as the pressure rule makes them
+ * give way.
+ *
+ * @throws RangeError for options that the engine model refuses.
+ */
+export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
+  const { profile, engines, tokenBudget, maxRunningRequests } = options;
+  const totalBlocks = poolBlocks(options);
+  const { blockTokens, stepTime } = profile;
+  return Array.from({ length: engines }, (_, index) => ({
+    engine: new ExtentEngine({
+      totalBlocks,
+      blockTokens,
+      maxRunningRequests,
+      tokenBudget,
+      maxPinnedFraction: 1,
+      stepTime,
+      epoch: '1',
+    }),
+    description: {
+      engineId: `e${index + 1}`,
+      epoch: '1',
+      capabilities: { pins: true, softPins: true, ordersByRank: true },
+      totalBlocks,
+      blockTokens,
+      maxRunningRequests,
+      prefillCost: prefillCostOf(stepTime, tokenBudget),
+    },
+  }));
+};
