@@ -53,6 +53,17 @@ describe('the wait before a retry', () => {
     expect(backoffMs({ policy: realPolicy, failures, random })).toBe(expected);
   });
 
+  it.each([
+    [300, 0, 0.5, 150],
+    [300, 200, 0.5, 250],
+    [300, 400, 0.5, 400],
+  ])(
+    'with %d ms left and %d ms asked for is cut to what is left (random %d: %d ms)',
+    (remainingMs, retryAfterMs, random, expected) => {
+      expect(backoffMs({ policy: realPolicy, failures: 9, retryAfterMs, remainingMs, random })).toBe(expected);
+    },
+  );
+
   it('is never shorter than what the service asked for, and at most the bound longer', () => {
     fc.assert(
       fc.property(

@@ -52,6 +52,8 @@ export interface BackoffInput {
   readonly failures: number;
   /** What the service asked for. */
   readonly retryAfterMs?: number | undefined;
+  /** Time left in all; the last wait is cut so that a try still fits. Default: no end. */
+  readonly remainingMs?: number;
   /** From [0, 1). */
   readonly random: number;
 }
@@ -60,9 +62,10 @@ export interface BackoffInput {
  * Pure. The wait before the next try, in milliseconds: exponential with full jitter, so that callers that failed
  * together do not come back together. It is added to what the service asked for, for the same reason.
  */
-export function backoffMs({ policy, failures, retryAfterMs = 0, random }: BackoffInput): number {
+export function backoffMs(input: BackoffInput): number {
+  const { policy, failures, retryAfterMs = 0, remainingMs = Number.POSITIVE_INFINITY, random } = input;
   const bound = Math.min(policy.maxBackoffMs, policy.initialBackoffMs * 2 ** (failures - 1));
-  return retryAfterMs + random * bound;
+  return retryAfterMs + random * Math.min(bound, Math.max(0, remainingMs - retryAfterMs));
 }
 
 /** A point in time, on the monotonic clock. */
@@ -103,8 +106,11 @@ export async function withRetries<T>(scope: RetryScope, attempt: (progressed: ()
     failures += 1;
     if (signal.aborted || !isHoldfastError(error) || failures >= policy.maxAttempts) return false;
     if (!isRetryable(error) && scope.isPassing?.(error) !== true) return false;
-    const delayMs = backoffMs({ policy, failures, retryAfterMs: error.retryAfterMs, random: Math.random() });
-    if (deadline !== undefined && delayMs >= deadline.remainingMs()) return false;
+    const { retryAfterMs = 0 } = error;
+    const remainingMs = deadline?.remainingMs() ?? Number.POSITIVE_INFINITY;
+    // Less than a shortest wait is left: the failure at hand says more than one by deadline would.
+    if (remainingMs - retryAfterMs < policy.initialBackoffMs) return false;
+    const delayMs = backoffMs({ policy, failures, retryAfterMs, remainingMs, random: Math.random() });
     onRetry(error, delayMs);
     await sleep(delayMs, signal);
     return !signal.aborted;
