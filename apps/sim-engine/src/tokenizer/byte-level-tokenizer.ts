@@ -24,7 +24,7 @@ const isPlain = (byte: number): boolean =>
  * Pure. The printable character that a byte-level vocabulary writes for each byte: itself where it prints as Latin-1,
  * else the next unused code point from U+0100 up (the convention of GPT-2, which every ByteLevel decoder knows).
  */
-export const byteCharacters = (): readonly string[] => {
+const byteCharacters = (): readonly string[] => {
   let nextCodePoint = 0x100;
   return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(isPlain(byte) ? byte : nextCodePoint++));
 };

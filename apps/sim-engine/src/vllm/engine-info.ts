@@ -3,7 +3,7 @@ import type { EngineSettings } from '../engine-settings.js';
 import { eosTokenId, padTokenId } from '../tokenizer/byte-level-tokenizer.js';
 
 /** `server_type` of a simulated engine; vLLM itself says "vllm-grpc". */
-export const serverType = 'holdfast-sim';
+const serverType = 'holdfast-sim';
 
 /** Pure. The answer of GetModelInfo. */
 export const modelInfo = (settings: EngineSettings): vllm.GetModelInfoResponse => ({
