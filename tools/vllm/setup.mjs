@@ -23,7 +23,11 @@ const say = (message) => console.error(message);
 const parseArgs = () => {
   const unknown = args.find((arg) => !known.has(arg));
   if (unknown !== undefined) throw new Error(`unknown option "${unknown}"\n${USAGE}`);
-  return { isCheck: args.includes('--check'), forDevelopment: args.includes('--dev'), wantsHelp: args.includes('--help') };
+  return {
+    isCheck: args.includes('--check'),
+    forDevelopment: args.includes('--dev'),
+    wantsHelp: args.includes('--help'),
+  };
 };
 
 const checkPlatform = () => {

@@ -9,7 +9,9 @@ export const externalEngine = () => {
   const address = configured.replace(/^[a-z]+:\/\//, '').replace(/\/$/, '');
   const port = Number(address.split(':').at(-1));
   if (!/^.+:\d+$/.test(address) || port < 1 || port > 65_535) {
-    throw new Error(`HOLDFAST_VLLM_URL is "${configured}"; allowed is host:port or grpc://host:port of "vllm serve --grpc"`);
+    throw new Error(
+      `HOLDFAST_VLLM_URL is "${configured}"; allowed is host:port or grpc://host:port of "vllm serve --grpc"`,
+    );
   }
   return address;
 };

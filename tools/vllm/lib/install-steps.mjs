@@ -38,9 +38,17 @@ const torchStep = (places) => {
   const hasCuda = process.env.HOLDFAST_VLLM_CUDA === '1';
   return {
     name: 'torch',
-    title: hasCuda ? `torch ${versions.torch} with all CUDA libraries` : `torch ${versions.torch} without CUDA libraries`,
+    title: hasCuda
+      ? `torch ${versions.torch} with all CUDA libraries`
+      : `torch ${versions.torch} without CUDA libraries`,
     downloadMb: hasCuda ? 2_500 : 540,
-    key: keyOf(versions.torch, versions.cudaRuntime, versions.cupti, hasCuda, digestOf(toolFile('cuda_placeholders.py'))),
+    key: keyOf(
+      versions.torch,
+      versions.cudaRuntime,
+      versions.cupti,
+      hasCuda,
+      digestOf(toolFile('cuda_placeholders.py')),
+    ),
     run: async () => {
       if (hasCuda) {
         await pip(places, 'torch', 'install', '--no-cache-dir', `torch==${versions.torch}`);
@@ -112,8 +120,7 @@ const developmentStep = (places) => ({
   title: 'what the plug-in is checked with (ruff, mypy, pytest, hypothesis)',
   downloadMb: 45,
   key: keyOf(digestOf(join(pluginFolder, 'requirements-dev.txt'))),
-  run: () =>
-    pip(places, 'development', 'install', '--no-cache-dir', '-r', join(pluginFolder, 'requirements-dev.txt')),
+  run: () => pip(places, 'development', 'install', '--no-cache-dir', '-r', join(pluginFolder, 'requirements-dev.txt')),
 });
 
 /** What set-up does, in order. A later step may rely on the earlier ones. */

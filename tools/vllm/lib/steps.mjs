@@ -54,6 +54,11 @@ export const runLogged = (file, args, { log, env = {} }) =>
     child.on('error', (cause) => end(new Error(`${file} cannot be started: ${cause.message}`)));
     child.on('close', (code, signal) => {
       if (code === 0) end();
-      else end(new Error(`${file} ${args.slice(0, 3).join(' ')} ended with ${signal ?? `exit ${code}`}\n${tail.slice(-1_500)}\nfull log: ${log}`));
+      else
+        end(
+          new Error(
+            `${file} ${args.slice(0, 3).join(' ')} ended with ${signal ?? `exit ${code}`}\n${tail.slice(-1_500)}\nfull log: ${log}`,
+          ),
+        );
     });
   });

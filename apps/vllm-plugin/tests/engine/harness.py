@@ -154,6 +154,8 @@ def running_engine(*options: str) -> Iterator[Engine]:
         assert process.stdin is not None
         process.stdin.close()
         process.wait(60)
+        if process.stdout is not None:
+            process.stdout.close()
         log.close()
 
 

@@ -119,7 +119,9 @@ def test_a_cancelled_request_frees_its_blocks_and_pins_nothing(engine: Engine) -
     assert engine.pins() == {}
 
 
-def test_a_turn_that_ends_with_a_stop_string_is_pinned_though_its_answer_cannot_say_so(engine: Engine) -> None:
+def test_a_turn_that_ends_with_a_stop_string_is_pinned_though_its_answer_cannot_say_so(
+    engine: Engine, watch: Watch
+) -> None:
     tokenizers = pytest.importorskip("tokenizers")
     tokenizer = tokenizers.Tokenizer.from_str(engine.tokenizer_json())
     prompt = tokenizer.encode("The capital of France is Paris. The capital of Italy is Rome. " * 30).ids
@@ -128,6 +130,7 @@ def test_a_turn_that_ends_with_a_stop_string_is_pinned_though_its_answer_cannot_
     stop = text[len(text) // 2 : len(text) // 2 + 6]
     turn = engine.generate(prompt, max_tokens=24, stop=[stop], hints={"program": "a", "pin": pin_hint()})
     assert (turn.finish_reason, turn.holdfast) == ("stop", {})
+    watch.wait_for("set a")
     assert engine.pins()["a"].pinned_blocks >= len(prompt) // 32
 
 

@@ -35,6 +35,11 @@ class Bench:
         )
 
     @property
+    def counts(self) -> tuple[int, int, int]:
+        """Pins, blocks under hard pins alone, blocks under soft pins alone."""
+        return self.ledger.pin_count(), self.ledger.pinned_blocks(), self.ledger.soft_blocks()
+
+    @property
     def changes(self) -> list[str]:
         """What happened, as in "revoked a growth"."""
         return [

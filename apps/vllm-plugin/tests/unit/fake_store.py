@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 
 class FakeStore:
@@ -20,6 +20,9 @@ class FakeStore:
 
     def references(self, block: int) -> int:
         return self._references[block]
+
+    def reference_counts(self, blocks: Iterable[int]) -> list[int]:
+        return [self._references[block] for block in blocks]
 
     def hold(self, blocks: Sequence[int]) -> None:
         for block in blocks:

@@ -84,7 +84,7 @@ def test_a_pin_of_a_program_replaces_the_one_it_has() -> None:
     bench.turn("a", 3, hard(1))
     assert bench.ledger.pin("a", soft(5)).soft
     assert [(view.blocks, view.soft, view.value) for view in bench.ledger.pins()] == [(3, True, 5)]
-    assert bench.ledger.counts() == (1, 0, 3)
+    assert bench.counts == (1, 0, 3)
 
 
 def test_a_released_pin_is_released_once() -> None:

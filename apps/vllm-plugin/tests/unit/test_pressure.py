@@ -129,7 +129,7 @@ def test_pins_over_shared_blocks_free_them_when_the_last_goes() -> None:
     for program_id, value in (("a", 1), ("b", 2)):
         bench.ledger.finish_turn(program_id, keys, held, pin=hard(value), is_last=False)
     bench.store.give_back(held)
-    assert bench.ledger.counts() == (2, 4, 0)
+    assert bench.counts == (2, 4, 0)
     bench.events.clear()
     assert not bench.admit(10, bid=2)
     assert bench.changes == []

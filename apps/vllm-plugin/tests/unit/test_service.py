@@ -49,7 +49,7 @@ class Served:
 
     def stats(self) -> EngineStats:
         with self.ledger.lock:
-            pins, pinned, soft = self.ledger.counts()
+            pins, pinned, soft = self.ledger.pin_count(), self.ledger.pinned_blocks(), self.ledger.soft_blocks()
             free = self.store.free_blocks
             return EngineStats(free, soft, pinned, 10 - free - soft - pinned, 0, 0, pins, 1, 2, 3, 4)
 

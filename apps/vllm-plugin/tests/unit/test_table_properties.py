@@ -110,7 +110,7 @@ class PinMachine(RuleBasedStateMachine):
         bench = self.bench
         views = bench.ledger.pins()
         assert all(0 < view.expires_in_ms <= 3_000 and view.blocks > 0 for view in views)
-        pins, pinned, soft = bench.ledger.counts()
+        pins, pinned, soft = bench.counts
         used = Counter(block for _, _, blocks in self.running for block in blocks)
         assert pins == len(views)
         assert pinned <= TOTAL_BLOCKS * 0.75

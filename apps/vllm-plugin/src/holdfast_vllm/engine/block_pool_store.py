@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
-
-#: Counting the cached blocks walks over the pool. In large pools the count is kept for this long.
-_LARGE_POOL_BLOCKS = 16_384
-_COUNT_KEPT_SECONDS = 0.25
 
 
 class BlockPoolStore:
@@ -16,8 +11,6 @@ class BlockPoolStore:
 
     def __init__(self, block_pool: Any) -> None:
         self._pool = block_pool
-        self._counted_at = float("-inf")
-        self._unreferenced_cached = 0
 
     @property
     def total_blocks(self) -> int:
@@ -27,6 +20,11 @@ class BlockPoolStore:
     def references(self, block: int) -> int:
         """How many requests and pins refer to the block."""
         return int(self._pool.blocks[block].ref_cnt)
+
+    def reference_counts(self, blocks: Iterable[int]) -> list[int]:
+        """The same for many blocks, fast."""
+        all_blocks = self._pool.blocks
+        return [all_blocks[block].ref_cnt for block in blocks]
 
     def hold(self, blocks: Sequence[int]) -> None:
         """Add a reference to each block."""
@@ -47,16 +45,9 @@ class BlockPoolStore:
         return found
 
     def unreferenced(self) -> tuple[int, int]:
-        """Blocks that nobody refers to, as (holding nothing reusable, holding cached KV)."""
-        unreferenced = int(self._pool.get_num_free_blocks())
-        now = time.monotonic()
-        if self.total_blocks < _LARGE_POOL_BLOCKS or now - self._counted_at > _COUNT_KEPT_SECONDS:
-            self._counted_at = now
-            self._unreferenced_cached = sum(
-                1 for block in self._pool.blocks if block.ref_cnt == 0 and block.block_hash is not None
-            )
-        cached = min(self._unreferenced_cached, unreferenced)
-        return unreferenced - cached, cached
+        """Blocks that nobody refers to, as (holding nothing reusable, holding cached KV). Walks over the pool."""
+        cached = sum(1 for block in self._pool.blocks if block.ref_cnt == 0 and block.block_hash is not None)
+        return int(self._pool.get_num_free_blocks()) - cached, cached
 
 
 def full_blocks(blocks: Sequence[Any]) -> tuple[list[bytes], list[int]]:

@@ -22,6 +22,7 @@ from holdfast_vllm.control.stats import EngineFacts, EngineStats
 from holdfast_vllm.control.watchers import Watchers
 from holdfast_vllm.engine.block_pool_store import BlockPoolStore, full_blocks
 from holdfast_vllm.engine.demand import Demand
+from holdfast_vllm.engine.pool_figures import PoolCounter
 from holdfast_vllm.engine.requirements import check_engine
 from holdfast_vllm.hints import Hints, read_hints, without_hints, write_answer
 from holdfast_vllm.pins.ledger import KvLedger
@@ -83,6 +84,7 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
             clock=time.monotonic,
             listener=watchers.publish,
         )
+        self._pool_counter = PoolCounter(self._store, self._ledger)
         self._hints: dict[str, Hints] = {}
         self._preempted: set[str] = set()
         self._counted: set[str] = set()
@@ -138,8 +140,8 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
         """Report the engine's own stats; blocks of soft pins count as free, since anyone gets them."""
         stats = super().make_stats(*args, **kwargs)
         if stats is not None:
-            _, _, soft_blocks = self._ledger.counts()
-            stats.kv_cache_usage = max(0.0, stats.kv_cache_usage - soft_blocks / self._facts.total_blocks)
+            with self._ledger.lock:
+                stats.kv_cache_usage = max(0.0, stats.kv_cache_usage - self._pool_counter.soft_share())
         return stats
 
     def shutdown(self) -> None:
@@ -150,16 +152,15 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
     def stats(self) -> EngineStats:
         """The pool and the queues now. Safe to call from any thread."""
         with self._ledger.lock:
-            pins, pinned_blocks, soft_blocks = self._ledger.counts()
-            free_blocks, cached_blocks = self._store.unreferenced()
+            pins = self._ledger.pin_count()
+            figures = self._pool_counter.figures()
             running, waiting = self.get_request_counts()
-            evictable_blocks = cached_blocks + soft_blocks
             counters = self._counters
             return EngineStats(
-                free_blocks=free_blocks,
-                evictable_blocks=evictable_blocks,
-                pinned_blocks=pinned_blocks,
-                active_blocks=self._facts.total_blocks - free_blocks - evictable_blocks - pinned_blocks,
+                free_blocks=figures.free,
+                evictable_blocks=figures.evictable,
+                pinned_blocks=figures.pinned,
+                active_blocks=figures.active,
                 running_requests=running,
                 waiting_requests=waiting,
                 pins=pins,

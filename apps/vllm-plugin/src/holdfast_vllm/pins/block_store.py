@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 
@@ -11,6 +11,9 @@ class BlockStore(Protocol):
 
     def references(self, block: int) -> int:
         """How many requests and pins refer to the block."""
+
+    def reference_counts(self, blocks: Iterable[int]) -> list[int]:
+        """The same for many blocks, fast."""
 
     def hold(self, blocks: Sequence[int]) -> None:
         """Add a reference to each block."""

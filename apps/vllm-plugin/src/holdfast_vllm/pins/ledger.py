@@ -120,11 +120,23 @@ class KvLedger:
         with self.lock:
             return self._table.views(self.expire())
 
-    def counts(self) -> tuple[int, int, int]:
-        """Live pins, blocks that only hard pins (and soft ones) hold, blocks that only soft pins hold."""
+    def pin_count(self) -> int:
+        """Live pins."""
         with self.lock:
             self.expire()
-            return len(self._table), self._table.pinned_blocks(), self._table.soft_blocks()
+            return len(self._table)
+
+    def pinned_blocks(self) -> int:
+        """Blocks under hard pins that no request uses."""
+        with self.lock:
+            self.expire()
+            return self._table.pinned_blocks()
+
+    def soft_blocks(self) -> int:
+        """Blocks that only soft pins hold."""
+        with self.lock:
+            self.expire()
+            return self._table.soft_blocks()
 
     def take_over(self, program_id: str) -> None:
         """The program's next turn refers to the blocks itself now: its pin has done its work."""

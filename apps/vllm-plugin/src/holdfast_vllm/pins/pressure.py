@@ -7,7 +7,7 @@ pins, and a hard pin only if its bid exceeds the pin's value. When nothing runs,
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from holdfast_vllm.pins.block_store import BlockStore
@@ -45,17 +45,20 @@ class Pressure:
 
     def plan(self, wish: Admission) -> Plan | None:
         """Work out which pins make the request fit. None when all it may take would not do. Pure."""
+        own = self._table.get(wish.program_id) if wish.program_id is not None else None
+        soft, hard = self._table.giving_way(soft=True), self._candidates(wish)
+        if sum(len(pin.blocks) for pin in (*soft, *hard, *([own] if own is not None else []))) < wish.lacking:
+            return None
         lifted: Counter[int] = Counter()
         lacking = wish.lacking
-        own = self._table.get(wish.program_id) if wish.program_id is not None else None
         if own is not None:
             lacking -= self._lift(own, wish.hits, lifted)
-        for pin in self._table.giving_way(soft=True):
+        for pin in soft:
             if lacking <= 0:
                 break
             lacking -= self._lift(pin, wish.hits, lifted) if pin is not own else 0
         victims: list[Pin] = []
-        for pin in self._candidates(wish):
+        for pin in hard:
             if lacking <= 0:
                 break
             if pin is own or not self._holds_back(pin, wish.hits):
@@ -86,7 +89,7 @@ class Pressure:
             changed = True
         return changed
 
-    def _candidates(self, wish: Admission) -> Iterable[Pin]:
+    def _candidates(self, wish: Admission) -> list[Pin]:
         pins = self._table.giving_way(soft=False)
         return pins if wish.nothing_runs else [pin for pin in pins if pin.value < wish.bid]
 

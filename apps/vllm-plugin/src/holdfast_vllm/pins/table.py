@@ -75,11 +75,15 @@ class PinTable:
 
     def pinned_blocks(self) -> int:
         """Blocks under hard pins that no request uses. Pure."""
-        return sum(1 for block in self._hard_counts if self._store.references(block) == self.pins_on(block))
+        soft = self._soft_counts
+        counted = zip(self._hard_counts.items(), self._store.reference_counts(self._hard_counts), strict=True)
+        return sum(1 for (block, pins), references in counted if references == pins + soft[block])
 
     def soft_blocks(self) -> int:
         """Blocks that only soft pins refer to. Pure."""
-        return sum(1 for block in self._soft_counts if self.is_held_only_by_soft_pins(block))
+        hard = self._hard_counts
+        counted = zip(self._soft_counts.items(), self._store.reference_counts(self._soft_counts), strict=True)
+        return sum(1 for (block, pins), references in counted if references == pins and block not in hard)
 
     def next_deadline(self) -> float | None:
         """When the next pin expires. Drops deadlines that are no longer true."""
