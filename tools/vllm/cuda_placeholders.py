@@ -45,7 +45,18 @@ MACHINES = {
 
 PAGE = 0x1000
 PT_LOAD, PT_DYNAMIC, PT_GNU_STACK = 1, 2, 0x6474E551
-DT_NULL, DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SYMENT, DT_SONAME = 0, 1, 4, 5, 6, 10, 11, 14
+DT_NULL, DT_NEEDED, DT_HASH, DT_STRTAB, DT_SYMTAB = 0, 1, 4, 5, 6
+DT_STRSZ, DT_SYMENT, DT_SONAME, DT_RUNPATH = 10, 11, 14, 29
+    0,
+    1,
+    4,
+    5,
+    6,
+    10,
+    11,
+    14,
+    29,
+)
 SHT_DYNAMIC, SHT_DYNSYM = 6, 11
 SYMBOL_SIZE = 24
 
@@ -102,6 +113,7 @@ def shared_object(machine: str, soname: str, needed: list[str], functions: list[
         return len(strings) - len(value) - 1
 
     soname_at = intern(soname)
+    runpath_at = intern("$ORIGIN")
     needed_at = [intern(library) for library in needed]
     names_at = [intern(function) for function in functions]
     code_at = 64 + 56 * 4
@@ -120,8 +132,8 @@ def shared_object(machine: str, soname: str, needed: list[str], functions: list[
     text_size = strings_at + len(strings)
     dynamic_at = (text_size + PAGE - 1) // PAGE * PAGE
     entries = [(DT_SONAME, soname_at), *((DT_NEEDED, at) for at in needed_at), (DT_HASH, hash_at)]
-    entries += [(DT_STRTAB, strings_at), (DT_SYMTAB, symbols_at), (DT_STRSZ, len(strings))]
-    entries += [(DT_SYMENT, SYMBOL_SIZE), (DT_NULL, 0)]
+    entries += [(DT_RUNPATH, runpath_at), (DT_STRTAB, strings_at), (DT_SYMTAB, symbols_at)]
+    entries += [(DT_STRSZ, len(strings)), (DT_SYMENT, SYMBOL_SIZE), (DT_NULL, 0)]
     dynamic = b"".join(struct.pack("<QQ", *entry) for entry in entries)
     header = b"\x7fELF\x02\x01\x01" + bytes(9)
     header += struct.pack("<HHIQQQIHHHHHH", 3, number, 1, 0, 64, 0, 0, 64, 56, 4, 64, 0, 0)

@@ -64,7 +64,7 @@ const torchStep = (places) => {
 const requirementsStep = (places) => ({
   name: 'requirements',
   title: 'what vLLM needs (146 packages)',
-  downloadMb: 420,
+  downloadMb: 290,
   key: keyOf(digestOf(toolFile('requirements.txt'))),
   run: async () => {
     await pip(places, 'requirements', 'install', '--no-cache-dir', '--no-deps', '-r', toolFile('requirements.txt'));
@@ -118,7 +118,7 @@ const pluginStep = (places) => ({
 const developmentStep = (places) => ({
   name: 'development',
   title: 'what the plug-in is checked with (ruff, mypy, pytest, hypothesis)',
-  downloadMb: 45,
+  downloadMb: 30,
   key: keyOf(digestOf(join(pluginFolder, 'requirements-dev.txt'))),
   run: () => pip(places, 'development', 'install', '--no-cache-dir', '-r', join(pluginFolder, 'requirements-dev.txt')),
 });
