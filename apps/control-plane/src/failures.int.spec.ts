@@ -292,6 +292,34 @@ describe('stopping and starting again', () => {
     plane.client.close();
   });
 
+  it('goes on where a process that is gone stopped, and writes nothing of the one that lost its lease', async () => {
+    const first = await startTestPlane({ databaseUrl: postgres.url, engines: [slowEngine] });
+    const { pool } = first;
+    const programId = await first.client.start({ name: 'taken over' });
+    await first.client.turn({ programId, sampling: exactly(2) });
+    const request = { programId, requestId: 'cut', input: append(someIds(6)), sampling: exactly(50) };
+    const running = first.client.turn(request).catch(() => undefined);
+    await until(async () => (await first.client.call('getProgram', { programId })).program?.state === 3);
+    // Starting a program waits until all that was written before is durable, the running turn included.
+    await first.client.start();
+
+    const second = await startTestPlane({ databaseUrl: postgres.url, pool });
+    try {
+      const { program } = await second.client.call('getProgram', { programId });
+      expect(program).toMatchObject({ name: 'taken over', turnsFinished: 1, contextTokens: 42, state: 1 });
+      await until(() => first.fatal.length > 0);
+      expect(String(first.fatal[0])).toMatch(/another replica/);
+      const again = await second.client.turn(request);
+      expect(again.finished.usage).toMatchObject({ promptTokens: 48, outputTokens: 50 });
+      const refused = await first.client.failure(first.client.start());
+      expect(refused.code).toBe(status.UNAVAILABLE);
+    } finally {
+      await first.stop();
+      await running;
+      await second.stop();
+    }
+  });
+
   it('reloads the context of an idle program that was spilled', async () => {
     await withPlane({ env: { HOLDFAST_CONTEXT_MEMORY: '1KiB' } }, async ({ client }) => {
       const ids = await Promise.all([client.start(), client.start(), client.start()]);

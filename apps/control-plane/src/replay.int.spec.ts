@@ -58,14 +58,8 @@ describe('the event log', () => {
       let compared = 0;
       for (const programId of ids) {
         const { items } = await decisions.listByProgram(programId, { pageSize: 1_000 });
-        for (const item of items) {
-          const { decisionId, at, kind, policy, choice, reason, turnId, engineId } = item;
-          const again = replayed.get(decisionId);
-          expect(again).toMatchObject({ at, kind, policy, choice, reason });
-          expect([again?.turnId ?? null, again?.engineId ?? null]).toEqual([turnId ?? null, engineId ?? null]);
-          expect(sortedJson(again?.inputs)).toBe(sortedJson(item.inputs));
-          compared += 1;
-        }
+        for (const stored of items) expect(essence(stored)).toBe(essence(replayed.get(stored.decisionId)));
+        compared += items.length;
       }
       expect(compared).toBe(replayed.size);
     } finally {
@@ -74,6 +68,9 @@ describe('the event log', () => {
   });
 });
 
-/** jsonb does not keep the order of keys. */
-const sortedJson = (value: object | undefined): string =>
-  JSON.stringify(Object.entries(value ?? {}).sort(([a], [b]) => (a < b ? -1 : 1)));
+/** All that a decision says, as text. jsonb does not keep the order of keys, and the table has null for "none". */
+const essence = (decision: Decision | undefined): string => {
+  const { decisionId, at, kind, policy, choice, reason, turnId = null, engineId = null } = decision ?? ({} as Decision);
+  const inputs = Object.entries(decision?.inputs ?? {}).sort(([a], [b]) => (a < b ? -1 : 1));
+  return JSON.stringify([decisionId, at, kind, policy, choice, reason, turnId, engineId, inputs]);
+};

@@ -1,6 +1,7 @@
-import { ConfigError } from '@holdfast/platform';
+import { ConfigError, envExample } from '@holdfast/platform';
 import { describe, expect, it } from '@jest/globals';
-import { describeConfig, readConfig } from './config.js';
+import { readFile } from 'node:fs/promises';
+import { configSchema, describeConfig, readConfig } from './config.js';
 
 const problemsOf = (env: Record<string, string>): string[] => {
   try {
@@ -64,5 +65,12 @@ describe('readConfig', () => {
   it('does not print the database address', () => {
     const config = readConfig({ DATABASE_URL: 'postgresql://user:secret@host/db' });
     expect(JSON.stringify(describeConfig(config))).not.toContain('secret');
+  });
+});
+
+describe('.env.example', () => {
+  it('is what the schema says', async () => {
+    const text = await readFile(new URL('../../.env.example', import.meta.url), 'utf8');
+    expect(text).toBe(envExample(configSchema));
   });
 });

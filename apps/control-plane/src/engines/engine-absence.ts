@@ -1,11 +1,9 @@
-import type { CancelTimer, Clock } from '@holdfast/platform';
 import { DomainError } from '@holdfast/platform';
-import { after, millis, toMillisCeil, type Duration } from '@holdfast/scheduling';
+import { millis, toMillisCeil, type Duration } from '@holdfast/scheduling';
 
 /** What absence is watched with. */
 export interface EngineAbsenceOptions {
-  readonly clock: Clock;
-  /** Waiting turns are given up when no engine has been there for so long. */
+  /** Waiting turns are given up when no engine has been there for so long, in real time. */
   readonly limit: Duration;
   readonly attached: () => number;
   /** Fails the turns that wait. */
@@ -18,7 +16,7 @@ export interface EngineAbsenceOptions {
  */
 export class EngineAbsence {
   readonly #options: EngineAbsenceOptions;
-  #cancelTimer: CancelTimer | null = null;
+  #timer: NodeJS.Timeout | null = null;
   #isOver = false;
 
   constructor(options: EngineAbsenceOptions) {
@@ -32,13 +30,12 @@ export class EngineAbsence {
       this.#isOver = false;
       return;
     }
-    if (this.#cancelTimer !== null || this.#isOver) return;
-    const { clock, limit } = this.#options;
-    this.#cancelTimer = clock.schedule(after(clock.now(), limit), () => {
-      this.#cancelTimer = null;
+    if (this.#timer !== null || this.#isOver) return;
+    this.#timer = setTimeout(() => {
+      this.#timer = null;
       this.#isOver = true;
       this.#options.failWaiting(this.#error());
-    });
+    }, toMillisCeil(this.#options.limit));
   }
 
   /** @throws DomainError ENGINE_UNREACHABLE when no engine has been there for longer than the limit. */
@@ -48,8 +45,8 @@ export class EngineAbsence {
 
   /** Modifies state. */
   close(): void {
-    this.#cancelTimer?.();
-    this.#cancelTimer = null;
+    if (this.#timer !== null) clearTimeout(this.#timer);
+    this.#timer = null;
   }
 
   #error(): DomainError {

@@ -1,10 +1,9 @@
 import { Module } from '@nestjs/common';
-import type { Clock } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import { ProgramServices } from '../programs/program-services.js';
 import { ProgramsModule } from '../programs/programs.module.js';
-import { CLOCK, CONFIG, LOGGER } from '../tokens.js';
+import { CONFIG, LOGGER } from '../tokens.js';
 import { GrpcServer } from './grpc-server.js';
 import { programHandlers } from './program-handlers.js';
 
@@ -14,12 +13,12 @@ import { programHandlers } from './program-handlers.js';
   providers: [
     {
       provide: GrpcServer,
-      inject: [CONFIG, LOGGER, CLOCK, ProgramServices],
-      useFactory: (config: Config, logger: Logger, clock: Clock, services: ProgramServices): GrpcServer =>
+      inject: [CONFIG, LOGGER, ProgramServices],
+      useFactory: (config: Config, logger: Logger, services: ProgramServices): GrpcServer =>
         new GrpcServer({
           address: config.HOLDFAST_GRPC_ADDRESS,
           maxMessageBytes: config.HOLDFAST_MAX_MESSAGE,
-          handlers: programHandlers({ services, clock, logger }),
+          handlers: programHandlers({ services, logger }),
         }),
     },
   ],

@@ -1,6 +1,5 @@
 import type { program as wire } from '@holdfast/contracts';
-import { after } from '@holdfast/scheduling';
-import type { Clock } from '@holdfast/platform';
+import { toMillisCeil } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { endProgram } from '../programs/end-program.js';
 import { callerCancelled } from '../programs/program-errors.js';
@@ -15,19 +14,18 @@ import { serverStream, unary, type StreamContext } from './rpc.js';
 /** What the handlers work with. */
 export interface ProgramHandlersOptions {
   readonly services: ProgramServices;
-  readonly clock: Clock;
   readonly logger: Logger;
 }
 
 /** The eight rpcs of ProgramService, as grpc-js calls them. */
-export const programHandlers = ({ services, clock, logger }: ProgramHandlersOptions): Record<string, unknown> => {
+export const programHandlers = ({ services, logger }: ProgramHandlersOptions): Record<string, unknown> => {
   const pendingStarts: PendingStarts = new Map();
   return {
     startProgram: unary('StartProgram', logger, (request: wire.StartProgramRequest, { caller }) =>
       startProgram(services, pendingStarts, request, caller),
     ),
     runTurn: serverStream('RunTurn', logger, (request: wire.RunTurnRequest, context: TurnContext) =>
-      relayTurn(services, clock, { request, context }),
+      relayTurn(services, request, context),
     ),
     beginToolCall: unary('BeginToolCall', logger, (request: wire.BeginToolCallRequest) =>
       beginToolCall(services, request),
@@ -49,8 +47,8 @@ type TurnContext = StreamContext<wire.RunTurnRequest, wire.RunTurnResponse>;
 
 const relayTurn = async (
   services: ProgramServices,
-  clock: Clock,
-  { request, context }: { readonly request: wire.RunTurnRequest; readonly context: TurnContext },
+  request: wire.RunTurnRequest,
+  context: TurnContext,
 ): Promise<void> => {
   const { stream, fail, caller } = context;
   const turn = await runTurn(services, request, caller);
@@ -60,11 +58,13 @@ const relayTurn = async (
     stream,
     fail,
     ...(turn.isText ? { decoder: services.text.decoder() } : {}),
-    startStallTimer: () =>
-      clock.schedule(after(clock.now(), callerStallLimit), () => {
+    startStallTimer: () => {
+      const timer = setTimeout(() => {
         fail(callerCancelled(`the caller has taken nothing of turn ${turn.turnId} for too long`));
         leave();
-      }),
+      }, toMillisCeil(callerStallLimit));
+      return () => clearTimeout(timer);
+    },
   });
   const leave = (): void => {
     relay.close();

@@ -26,6 +26,8 @@ export interface ControlPlaneOptions {
   readonly logger: Logger;
   /** How long running turns may go on at the end. */
   readonly drainLimit: Duration;
+  /** The service cannot go on. */
+  readonly onFatal: (error: unknown) => void;
   /** Sends what is left of the traces. */
   readonly flushTelemetry: () => Promise<void>;
 }
@@ -61,7 +63,8 @@ export class ControlPlane {
 
   /** Modifies state. */
   async start(): Promise<void> {
-    const { services, grpc, logger } = this.#options;
+    const { services, grpc, logger, storage } = this.#options;
+    void storage.stopped.then((error) => this.#loseStorage(error));
     const restored = await restorePrograms(services);
     if (restored > 0) logger.info({ programs: restored }, 'programs taken over');
     services.absence.changed();
@@ -74,6 +77,14 @@ export class ControlPlane {
   stop(): Promise<void> {
     this.#stopping ??= this.#runSteps();
     return this.#stopping;
+  }
+
+  /** The pool is another replica's, or nothing can be written: from now on this one decides nothing. */
+  #loseStorage(error: Error): void {
+    const { services, storage, onFatal } = this.#options;
+    services.drain();
+    services.pool.post({ type: 'leaseLost', fencingToken: storage.lease.fencingToken });
+    onFatal(error);
   }
 
   async #runSteps(): Promise<void> {

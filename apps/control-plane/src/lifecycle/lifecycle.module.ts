@@ -14,7 +14,7 @@ import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
 import { ProgramServices } from '../programs/program-services.js';
 import { ProgramsModule } from '../programs/programs.module.js';
-import { CONFIG, FLUSH_TELEMETRY, LOGGER, STORAGE } from '../tokens.js';
+import { CONFIG, FLUSH_TELEMETRY, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
 import { ControlPlane } from './control-plane.js';
 
 /** Ties the service to Nest's start and stop. */
@@ -43,11 +43,12 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
     ControlPlaneHooks,
     {
       provide: ControlPlane,
-      inject: [CONFIG, LOGGER, FLUSH_TELEMETRY, STORAGE, ProgramServices, GrpcServer],
+      inject: [CONFIG, LOGGER, FLUSH_TELEMETRY, ON_FATAL, STORAGE, ProgramServices, GrpcServer],
       useFactory: (
         config: Config,
         logger: Logger,
         flushTelemetry: () => Promise<void>,
+        onFatal: (error: unknown) => void,
         storage: Storage,
         services: ProgramServices,
         grpc: GrpcServer,
@@ -58,6 +59,7 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
           storage,
           logger,
           flushTelemetry,
+          onFatal,
           drainLimit: config.HOLDFAST_DRAIN_LIMIT,
         }),
     },

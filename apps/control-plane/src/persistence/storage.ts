@@ -21,8 +21,6 @@ export interface StorageOptions {
   readonly databaseUrl: string | undefined;
   readonly dataDir: string;
   readonly logger: Logger;
-  /** Nothing more can be written: the lease went to another replica, or the database refused a batch. */
-  readonly onStopped: (error: Error) => void;
 }
 
 /** The database, the pool's lease, and what reads and writes. */
@@ -35,6 +33,8 @@ export interface Storage {
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
   readonly postgres: EmbeddedPostgres | null;
+  /** Resolves when nothing more can be written: the lease went to another replica, or the database refused a batch. */
+  readonly stopped: Promise<Error>;
 }
 
 /** Starts PostgreSQL if need be, brings the schema up to date, and takes the pool. Undoes what it did when it fails. */
@@ -53,9 +53,13 @@ export const openStorage = async (options: StorageOptions): Promise<Storage> => 
 };
 
 const takePool = async (
-  { poolId, databaseUrl, logger, onStopped }: StorageOptions,
+  { poolId, databaseUrl, logger }: StorageOptions,
   { postgres, database }: Pick<Storage, 'postgres' | 'database'>,
 ): Promise<Storage> => {
+  let onStopped: (error: Error) => void = () => undefined;
+  const stopped = new Promise<Error>((resolve) => {
+    onStopped = resolve;
+  });
   const { applied } = await applyMigrations(database);
   if (applied.length > 0) logger.info({ applied }, 'database schema updated');
   const lease = await LeaseKeeper.acquire({
@@ -73,6 +77,7 @@ const takePool = async (
     return {
       database,
       postgres,
+      stopped,
       lease,
       writer,
       journal: new Journal({ writer, poolId, nextSequence }),

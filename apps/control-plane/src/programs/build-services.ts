@@ -1,5 +1,5 @@
 /** Builds the pool and everything the rpcs share, and ties the two together. */
-import type { Clock } from '@holdfast/platform';
+import { logErrorOnce, type Clock } from '@holdfast/platform';
 import type { KernelOptions } from '@holdfast/scheduling';
 import type { Duration } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
@@ -48,7 +48,6 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     now: clock.now,
   });
   const absence = new EngineAbsence({
-    clock,
     limit: options.engineAbsenceLimit,
     attached: () => pool.engines.attached.length,
     failWaiting: (error) => {
@@ -62,7 +61,11 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
       return turn.trace?.dispatched(dispatch, model) ?? untraced;
     },
     onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
-    onTurnFailed: (turn, error) => settlement.failed(turn, error),
+    onTurnFailed: (turn, error) => {
+      // Nobody may be left to read the error; a bug is logged all the same.
+      if (error.kind === 'internal') logErrorOnce(error, logger);
+      settlement.failed(turn, error);
+    },
     onTurnRequeued: (turn) => turn.trace?.requeued(),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
     onDecision: (decision) => {

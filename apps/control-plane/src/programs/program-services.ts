@@ -16,7 +16,7 @@ import type { TurnSettlement } from './turn-settlement.js';
 export interface ProgramLimits {
   /** Silence after which a program that named no limit is ended. */
   readonly idleLimit: Duration;
-  /** A caller that takes nothing for this long loses its stream. */
+  /** A caller that takes nothing for this long, in real time, loses its stream. */
   readonly callerStallLimit: Duration;
 }
 

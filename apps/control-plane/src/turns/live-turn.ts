@@ -142,6 +142,7 @@ export class LiveTurn {
 
   /** Modifies state. */
   finish(result: TurnResult): void {
+    this.#dropPrompt();
     this.result = result;
     this.#notify();
     this.readerReady();
@@ -149,6 +150,7 @@ export class LiveTurn {
 
   /** Modifies state. */
   fail(error: DomainError): void {
+    this.#dropPrompt();
     this.error = error;
     this.#notify();
     this.readerReady();
@@ -175,6 +177,11 @@ export class LiveTurn {
     const wake = this.#wake;
     this.#wake = null;
     wake();
+  }
+
+  /** The prompt is a view of the program's context: an ended turn must not keep that in memory. */
+  #dropPrompt(): void {
+    if (this.plan !== null) this.plan = { ...this.plan, promptIds: new Uint32Array() };
   }
 
   #notify(): void {
