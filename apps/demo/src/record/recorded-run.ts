@@ -1,7 +1,7 @@
 import type { Instant, KernelEvent } from '@holdfast/scheduling';
 
 /** The kernel that made the decisions: what a replay must start with. */
-export interface RecordedKernel {
+interface RecordedKernel {
   readonly policy: string;
   readonly fencingToken: number;
   readonly dispatchWindow: number;

@@ -13,10 +13,10 @@ import { canonicalJson } from './canonical-json.js';
 import type { RecordedEvent, RecordHeader } from './recorded-run.js';
 
 /** A decision with what became of it, as the service stores it. */
-export type ResolvedDecision = Decision & { readonly outcome?: DecisionOutcome; readonly outcomeAt?: Instant };
+type ResolvedDecision = Decision & { readonly outcome?: DecisionOutcome; readonly outcomeAt?: Instant };
 
 /** Tells a kernel recorded events and keeps its decisions. */
-export class DecisionReplay {
+class DecisionReplay {
   readonly #kernel: Kernel;
   readonly #decisions = new Map<number, ResolvedDecision>();
 

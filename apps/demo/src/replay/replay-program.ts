@@ -16,10 +16,7 @@ export interface ReplayedProgram {
 }
 
 /** One turn as the service measured it, in model time. */
-export type ReplayedTurn = Pick<
-  TurnResult,
-  'usage' | 'queueWaitMs' | 'timeToFirstTokenMs' | 'durationMs' | 'isCompaction'
->;
+type ReplayedTurn = Pick<TurnResult, 'usage' | 'queueWaitMs' | 'timeToFirstTokenMs' | 'durationMs' | 'isCompaction'>;
 
 /** What a replay needs. */
 export interface ReplayOptions {

@@ -1,7 +1,7 @@
 import cliProgress from 'cli-progress';
 
 /** How far one run is. */
-export interface Progress {
+interface Progress {
   readonly programsEnded: number;
   readonly turnsFinished: number;
   readonly modelSeconds: number;
