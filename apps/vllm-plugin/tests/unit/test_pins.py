@@ -5,8 +5,10 @@ import math
 import pytest
 
 from holdfast_vllm.errors import HoldfastError, Reason
+from holdfast_vllm.pins.history import ProgramHistory
 from holdfast_vllm.pins.pin import LONGEST_TTL_MS, PinTerms
 from tests.unit.bench import Bench, hard, soft
+from tests.unit.fake_store import keys_of
 
 
 def test_a_pin_holds_all_full_blocks_of_the_finished_turn() -> None:
@@ -152,3 +154,23 @@ def test_a_lifetime_out_of_range_is_refused(ttl_ms: int) -> None:
 def test_a_value_that_is_no_number_is_refused() -> None:
     with pytest.raises(ValueError, match="value is NaN"):
         PinTerms(ttl_ms=1, value=math.nan)
+
+
+def test_programs_without_a_full_block_are_bounded_too() -> None:
+    history = ProgramHistory(max_keys=5)
+    for index in range(100):
+        history.remember(f"p{index}", [])
+    assert len(history) == 5
+
+
+def test_a_longer_pin_in_place_of_a_shorter_one_counts_in_full_against_the_cap() -> None:
+    bench = Bench(max_pinned_fraction=0.5)
+    bench.turn("a", 4, hard(1))
+    keys = keys_of("a", 6)
+    held = bench.store.resident_prefix(keys)
+    bench.store.hold(held)
+    held += bench.store.allocate(keys[4:])
+    assert bench.ledger.finish_turn("a", keys, held, pin=hard(2), is_last=False) is None
+    assert bench.ledger.finish_turn("a", keys[:5], held[:5], pin=hard(2), is_last=False) is not None
+    bench.store.give_back(held)
+    assert bench.counts == (1, 5, 0)

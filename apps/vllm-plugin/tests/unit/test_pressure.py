@@ -120,6 +120,10 @@ def test_a_pin_over_blocks_in_use_holds_nothing_back_and_stays() -> None:
     bench.events.clear()
     assert bench.grow(3)
     assert bench.changes == ["revoked b growth"]
+    bench.ledger.pin("b", hard(2))
+    bench.events.clear()
+    assert bench.admit(3, bid=3)
+    assert bench.changes == ["revoked b outbid"]
 
 
 def test_pins_over_shared_blocks_free_them_when_the_last_goes() -> None:
@@ -136,3 +140,26 @@ def test_pins_over_shared_blocks_free_them_when_the_last_goes() -> None:
     assert bench.admit(10, bid=3)
     assert bench.changes == ["revoked a outbid", "revoked b outbid"]
     assert bench.store.free_blocks == 10
+
+
+def test_soft_pins_over_blocks_in_use_or_wanted_stay() -> None:
+    bench = Bench(total_blocks=12)
+    used, wanted = keys_of("used", 3), keys_of("wanted", 3)
+    held = bench.store.allocate(used)
+    bench.ledger.finish_turn("used", used, held, pin=soft(0), is_last=False)
+    bench.turn("wanted", 3, soft(1))
+    bench.turn("spare", 3, soft(2))
+    # 3 blocks are free; the request hits those of "wanted" and needs 5 more.
+    assert bench.admit(5, hits=frozenset(bench.store.resident_prefix(wanted)))
+    assert {view.program_id: view.blocks for view in bench.ledger.pins()} == {"used": 3, "wanted": 3, "spare": 1}
+
+
+def test_soft_pins_over_shared_blocks_give_as_many_as_are_needed() -> None:
+    bench = Bench()
+    keys = keys_of("shared", 4)
+    held = bench.store.allocate(keys)
+    for program_id, value in (("a", 1), ("b", 2)):
+        bench.ledger.finish_turn(program_id, keys, held, pin=soft(value), is_last=False)
+    bench.store.give_back(held)
+    assert bench.admit(8)
+    assert bench.store.free_blocks >= 8

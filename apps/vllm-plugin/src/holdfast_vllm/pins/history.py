@@ -13,6 +13,9 @@ class ProgramHistory:
         self._chains: dict[str, tuple[bytes, ...]] = {}
         self._key_count = 0
 
+    def __len__(self) -> int:
+        return len(self._chains)
+
     def keys_of(self, program_id: str) -> tuple[bytes, ...]:
         """Keys of the full blocks of the program's last finished turn; empty when it is unknown. Pure."""
         return self._chains.get(program_id, ())
