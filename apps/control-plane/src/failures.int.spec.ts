@@ -4,6 +4,9 @@ import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { millis } from '@holdfast/scheduling';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { once } from 'node:events';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { append, collect, exactly, someIds, startTestPlane, type TestPlane } from './control-plane.fixture.js';
 
@@ -317,6 +320,23 @@ describe('stopping and starting again', () => {
       await first.stop();
       await running;
       await second.stop();
+    }
+  });
+
+  it('keeps programs in its own PostgreSQL when no database is given', async () => {
+    const dataDir = await mkdtemp(join(tmpdir(), 'holdfast-plane-'));
+    const env = { HOLDFAST_DATA_DIR: dataDir };
+    try {
+      const first = await startTestPlane({ env, pool: 'own' });
+      const programId = await first.client.start();
+      await first.client.turn({ programId });
+      await first.stop();
+      const second = await startTestPlane({ env, pool: 'own' });
+      const turn = await second.client.turn({ programId, input: append(someIds(2)) });
+      await second.stop();
+      expect(turn.finished.usage?.promptTokens).toBe(50);
+    } finally {
+      await rm(dataDir, { recursive: true, force: true });
     }
   });
 

@@ -40,7 +40,7 @@ const turnOfRow = (row: TurnRow, bodyDigest: string): LiveTurn => {
     submittedAt: row.submittedAt,
   });
   const finishedAt = row.finishedAt ?? row.submittedAt;
-  turn.markQueued(0);
+  turn.markQueued(1);
   turn.markDispatched({ engineId: row.engineId ?? '', epoch: '', now: row.dispatchedAt ?? finishedAt });
   turn.addOutput(row.outputIds ?? [], row.startedAt ?? finishedAt);
   turn.finish({
