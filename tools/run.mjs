@@ -49,14 +49,7 @@ if (!existsSync(stamp) || readFileSync(stamp, 'utf8') !== lock) {
   writeFileSync(stamp, lock);
 }
 if (chosen.build) {
-  run('Building (about 40 s the first time)', 'npx', [
-    'nx',
-    'run-many',
-    '-t',
-    'build',
-    '--output-style=static',
-    '--silent',
-  ]);
+  run('Building (about 40 s the first time)', 'npx', ['nx', 'run-many', '-t', 'build', '--output-style=static']);
 }
 
 // The terminal sends Ctrl-C to the whole group: the command ends in its own way, and this process waits for it.

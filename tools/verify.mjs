@@ -12,7 +12,7 @@ const report = join(scratch, 'jest.json');
 const bin = (name) => join(root, 'node_modules/.bin', name);
 
 const checks = [
-  ['generated code (Prisma)', bin('nx'), ['run-many', '-t', 'generate', '--output-style=static', '--silent']],
+  ['generated code (Prisma)', bin('nx'), ['run-many', '-t', 'generate', '--output-style=static']],
   ['format', bin('prettier'), ['--check', '--log-level', 'warn', '.']],
   ['proto format', bin('buf'), ['format', '--diff', '--exit-code', 'proto']],
   ['proto lint', bin('buf'), ['lint', 'proto']],
@@ -23,7 +23,7 @@ const checks = [
   ['lint', bin('eslint'), ['.', '--max-warnings', '0']],
   ['types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']],
   ['dead code', bin('knip'), ['--no-progress']],
-  ['build', bin('nx'), ['run-many', '-t', 'build', '--output-style=static', '--silent']],
+  ['build', bin('nx'), ['run-many', '-t', 'build', '--output-style=static']],
 ];
 
 let passed = 0;
