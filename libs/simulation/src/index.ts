@@ -44,3 +44,5 @@ export { TraceError } from './trace/trace-error.js';
 export type { TraceFormat } from './trace/trace-parser.js';
 export type { TraceReaderOptions } from './trace/trace-reader.js';
 export { TraceReader } from './trace/trace-reader.js';
+export type { Foreknowledge, PolicySetup } from './bounds/policy-setup.js';
+export { boundNames, infinitePinSpec, policySetup } from './bounds/policy-setup.js';

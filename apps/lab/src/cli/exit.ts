@@ -17,7 +17,6 @@ const INTERRUPTED_CODE = 130;
 /** Pure. Exit code of a command that failed: 2 for what the caller can mend, 130 after Ctrl-C, else 1. */
 export const exitCodeOf = (error: unknown): number => {
   if (error instanceof Interrupted) return INTERRUPTED_CODE;
-  const isUsage =
-    error instanceof UsageError || error instanceof TraceFileError || error instanceof PolicySpecError;
+  const isUsage = error instanceof UsageError || error instanceof TraceFileError || error instanceof PolicySpecError;
   return isUsage ? USAGE_CODE : 1;
 };

@@ -8,7 +8,11 @@ export const csvCells = (line: string): readonly string[] => line.split(',').map
 export const csvRow = (header: readonly string[], line: string, lineNumber: number): Fields => {
   const cells = csvCells(line);
   if (cells.length !== header.length) {
-    throw new TraceError(lineNumber, '', `has ${cells.length} cells; allowed are ${header.length}: ${header.join(', ')}`);
+    throw new TraceError(
+      lineNumber,
+      '',
+      `has ${cells.length} cells; allowed are ${header.length}: ${header.join(', ')}`,
+    );
   }
   return new Fields(Object.fromEntries(header.map((name, index) => [name, cells[index]])), lineNumber);
 };

@@ -77,7 +77,9 @@ export class Fields {
 
   /** Pure. A list of objects. */
   objects(name: string): readonly Fields[] {
-    return this.#list(name).map((entry, index) => new Fields(entry, this.lineNumber, `${this.#pathOf(name)}[${index}]`));
+    return this.#list(name).map(
+      (entry, index) => new Fields(entry, this.lineNumber, `${this.#pathOf(name)}[${index}]`),
+    );
   }
 
   /** Pure. One object. */

@@ -50,8 +50,13 @@ class RawParser implements TraceParser {
   take(line: string, lineNumber: number): readonly RecordedProgram[] {
     const record = Fields.ofJson(line, lineNumber);
     const sessionId = record.text('session_id');
-    const call = { atMicros: record.number('timestamp'), input: record.anyText('input'), output: record.anyText('output') };
-    if (call.input === '' && call.output === '') throw new TraceError(lineNumber, 'input', 'is empty, as is the output');
+    const call = {
+      atMicros: record.number('timestamp'),
+      input: record.anyText('input'),
+      output: record.anyText('output'),
+    };
+    if (call.input === '' && call.output === '')
+      throw new TraceError(lineNumber, 'input', 'is empty, as is the output');
     const complete = this.#sessionId === null || this.#sessionId === sessionId ? [] : this.finish();
     this.#sessionId = sessionId;
     this.#calls.push(call);

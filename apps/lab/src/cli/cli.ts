@@ -1,0 +1,164 @@
+import { availableParallelism } from 'node:os';
+import { seconds, type Duration } from '@holdfast/scheduling';
+import { Command } from 'commander';
+import { compare, type CommandIo } from '../commands/compare.js';
+import { inspect } from '../commands/inspect.js';
+import { knee } from '../commands/knee.js';
+import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
+import { progressDisplay } from '../output/progress.js';
+import { toTraceArgument } from '../trace-files/load-trace.js';
+import { UsageError } from './exit.js';
+import { duration, engine, listOf, numberFrom, policy, policyHelp } from './option-parsers.js';
+
+const MAX_SEEDS = 1_000;
+const DEFAULT_GAP_CAP = seconds(120);
+
+/** Options of every experiment, as they come from the command line. */
+interface RawOptions {
+  readonly trace: readonly string[];
+  readonly policies: readonly string[];
+  readonly engine: readonly string[];
+  readonly engines: readonly number[];
+  readonly load?: readonly number[];
+  readonly seeds: number;
+  readonly gapCap: Duration;
+  readonly maxContext: number;
+  readonly programs?: number;
+  readonly kvScale: number;
+  readonly tokenBudget: number;
+  readonly maxRunning: number;
+  readonly workers: number;
+  readonly out?: string;
+  readonly decisions?: boolean;
+  readonly perfetto?: boolean;
+  readonly program?: string;
+}
+
+/** The command line of the lab. Errors of its arguments print themselves and end with exit code 2. */
+export const createCli = (signal: AbortSignal): Command => {
+  const cli = new Command('npm run lab --')
+    .description(
+      'Scheduling policies side by side on recorded agent programs. docs/lab.md says what each figure means.',
+    )
+    .showHelpAfterError('(--help lists the options)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  const command = (name: string, description: string): Command =>
+    cli
+      .command(name)
+      .description(description)
+      .showHelpAfterError('(--help lists the options)')
+      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  const io = (): CommandIo => ({ output: process.stdout, progress: progressDisplay(process.stderr), signal });
+  const runCompare = async (raw: RawOptions): Promise<void> => void (await compare(toCompareSettings(raw), io()));
+  command('inspect', 'Prints what is in traces: programs, turns, tokens, gaps, tools.')
+    .argument('<file...>', 'trace files of any known format, plain, gzip or tar')
+    .action((files: readonly string[]) => inspect(files, process.stdout));
+  withLoads(
+    experiment(command('simulate', 'Runs policies on traces; as compare, with one load and seed unless told.')),
+    {
+      loads: '0.8',
+      seeds: 1,
+    },
+  ).action(runCompare);
+  withLoads(experiment(command('compare', 'Compares policies over loads and seeds.')), {
+    loads: '0.5,0.8,0.95',
+    seeds: 4,
+  }).action(runCompare);
+  withSeeds(
+    experiment(command('knee', 'Finds the largest load at which mean JCT is at most 1.5 times that at load 0.2.')),
+    4,
+  ).action(async (raw: RawOptions) => void (await knee(toSettings(raw), io())));
+  return cli;
+};
+
+const experiment = (command: Command): Command =>
+  command
+    .requiredOption('--trace <file...>', 'traces; NAME=FILE gives one another name')
+    .requiredOption('--policies <list>', 'policies; the first is the yardstick', listOf(policy))
+    .option('--engine <list>', 'engine profiles', listOf(engine), ['h100-llama-3.1-8b'])
+    .option('--engines <list>', 'engines of the pool', listOf(numberFrom({ from: 1, to: 64, isWhole: true })), [1])
+    .option('--gap-cap <duration>', 'longer gaps count as this (default: 120s)', duration, DEFAULT_GAP_CAP)
+    .option(
+      '--max-context <tokens>',
+      'longer prompts are cut',
+      numberFrom({ from: 1, to: 1e7, isWhole: true }),
+      200_000,
+    )
+    .option(
+      '--programs <number>',
+      'programs a cell (default: those of the trace)',
+      numberFrom({ from: 1, to: 1e6, isWhole: true }),
+    )
+    .option('--kv-scale <factor>', 'KV memory of an engine, of its profile', numberFrom({ from: 0.001, to: 1_000 }), 1)
+    .option(
+      '--token-budget <tokens>',
+      'tokens of an engine step',
+      numberFrom({ from: 1, to: 1e6, isWhole: true }),
+      8_192,
+    )
+    .option(
+      '--max-running <number>',
+      'sequences of an engine at once',
+      numberFrom({ from: 1, to: 65_536, isWhole: true }),
+      256,
+    )
+    .option(
+      '--workers <number>',
+      'threads; 0 uses none',
+      numberFrom({ from: 0, to: 256, isWhole: true }),
+      availableParallelism(),
+    )
+    .option('--out <folder>', 'where to write; the same command goes on with what is there')
+    .addHelpText('after', policyHelp());
+
+const withSeeds = (command: Command, seeds: number): Command =>
+  command.option('--seeds <number>', 'seeds 1 to this', numberFrom({ from: 1, to: MAX_SEEDS, isWhole: true }), seeds);
+
+const withLoads = (command: Command, defaults: { readonly loads: string; readonly seeds: number }): Command => {
+  const loads = listOf(numberFrom({ from: 0.001, to: 10 }));
+  return withSeeds(command, defaults.seeds)
+    .option(
+      '--load <list>',
+      'arrival rates; 1.0 is the backlog throughput of infinite pins',
+      loads,
+      loads(defaults.loads),
+    )
+    .option('--decisions', 'also write decisions.jsonl')
+    .option('--perfetto', 'also write a trace for Perfetto or Chrome of each cell')
+    .option('--program <id>', "program of the report's timeline (default: a typical one)");
+};
+
+const toSettings = (raw: RawOptions): ExperimentSettings => {
+  if (raw.maxRunning > raw.tokenBudget) {
+    throw new UsageError(`--max-running is ${raw.maxRunning}; allowed is at most --token-budget, ${raw.tokenBudget}`);
+  }
+  return {
+    traces: raw.trace.map(toTraceArgument),
+    policies: raw.policies,
+    engines: raw.engine,
+    engineCounts: raw.engines,
+    seeds: raw.seeds,
+    gapCap: raw.gapCap,
+    maxContextTokens: raw.maxContext,
+    programs: raw.programs ?? null,
+    kvScale: raw.kvScale,
+    tokenBudget: raw.tokenBudget,
+    maxRunningRequests: raw.maxRunning,
+    workers: raw.workers,
+    out: raw.out ?? null,
+  };
+};
+
+const toCompareSettings = (raw: RawOptions): CompareSettings => {
+  const settings = toSettings(raw);
+  if (settings.out === null && (raw.decisions === true || raw.perfetto === true)) {
+    throw new UsageError('--decisions and --perfetto write files: name a folder with --out');
+  }
+  return {
+    ...settings,
+    loads: raw.load ?? [],
+    writesDecisions: raw.decisions === true,
+    writesPerfetto: raw.perfetto === true,
+    chosenProgram: raw.program ?? null,
+  };
+};

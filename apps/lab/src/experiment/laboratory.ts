@@ -1,0 +1,87 @@
+import type { Job, JobResult, ShareDone } from '../cells/job.js';
+import { codeDigest } from '../cells/code-digest.js';
+import { inlineRunner, ThreadRunner, type JobRunner } from '../cells/job-runner.js';
+import { fileStore, jobKey, memoryStore, type ResultStore } from '../cells/result-store.js';
+import { Interrupted } from '../cli/exit.js';
+import type { ProgressDisplay } from '../output/progress.js';
+import { loadTrace, type LoadedTrace } from '../trace-files/load-trace.js';
+import { UsageError } from '../cli/exit.js';
+import { poolsOf, requireRoom } from './pools.js';
+import type { ExperimentSettings } from './settings.js';
+
+/** Runs jobs, each one once: what is in the store is not run again. */
+export class Laboratory {
+  constructor(
+    readonly traces: readonly LoadedTrace[],
+    private readonly runner: JobRunner,
+    private readonly store: ResultStore,
+    private readonly progress: ProgressDisplay,
+    private readonly signal: AbortSignal,
+  ) {}
+
+  /** Modifies the store. The result of a job, from the store or by running it. Rejects with Interrupted after Ctrl-C. */
+  async result<J extends Job>(job: J): Promise<Extract<JobResult, { readonly kind: J['kind'] }>> {
+    const stored = this.store.get(job);
+    if (stored !== undefined) {
+      this.progress.skip();
+      return stored as Extract<JobResult, { readonly kind: J['kind'] }>;
+    }
+    if (this.signal.aborted) throw new Interrupted('interrupted');
+    const share = this.progress.begin(titleOf(job));
+    const result = await this.#run(job, share);
+    this.store.put(job, result);
+    share(1);
+    return result as Extract<JobResult, { readonly kind: J['kind'] }>;
+  }
+
+  /** All of them, at once as far as there are threads. */
+  results<J extends Job>(jobs: readonly J[]): Promise<Extract<JobResult, { readonly kind: J['kind'] }>[]> {
+    this.progress.expect(jobs.length);
+    return Promise.all(jobs.map((job) => this.result(job)));
+  }
+
+  /** Modifies state. Ends threads and bars. */
+  async close(): Promise<void> {
+    this.progress.end();
+    await this.runner.close();
+  }
+
+  async #run(job: Job, share: ShareDone): Promise<JobResult> {
+    let onAbort: () => void = () => undefined;
+    const aborted = new Promise<never>((_, reject) => {
+      onAbort = () => reject(new Interrupted('interrupted'));
+      this.signal.addEventListener('abort', onAbort, { once: true });
+    });
+    try {
+      return await Promise.race([this.runner.run(job, share), aborted]);
+    } finally {
+      this.signal.removeEventListener('abort', onAbort);
+    }
+  }
+}
+
+const titleOf = (job: Job): string =>
+  job.kind === 'cell' ? `${job.policy} ${job.load} #${job.seed}` : `load 1.0 of ${job.trace}`;
+
+/** Loads the traces and opens the store. Throws before anything is written if a trace is bad or does not fit. */
+export const openLaboratory = async (
+  settings: ExperimentSettings,
+  { progress, signal }: { readonly progress: ProgressDisplay; readonly signal: AbortSignal },
+): Promise<Laboratory> => {
+  const { gapCap, maxContextTokens, out } = settings;
+  const traces: LoadedTrace[] = [];
+  for (const argument of settings.traces) traces.push(await loadTrace(argument, { gapCap, maxContextTokens }));
+  const programs = new Map(traces.map((trace) => [trace.name, trace.programs]));
+  if (programs.size < traces.length) {
+    throw new UsageError(
+      `--trace has a name twice (${traces.map(({ name }) => name).join(', ')}); name them: NAME=FILE`,
+    );
+  }
+  for (const trace of traces) for (const pool of poolsOf(settings)) requireRoom(trace, pool);
+  const digestOf = new Map(traces.map(({ name, digest }) => [name, digest]));
+  const code = out === null ? '' : codeDigest();
+  const store =
+    out === null ? memoryStore() : fileStore(out, (job) => jobKey(job, { code, trace: digestOf.get(job.trace) ?? '' }));
+  const runner = settings.workers === 0 ? inlineRunner(programs) : new ThreadRunner(programs, settings.workers);
+  return new Laboratory(traces, runner, store, progress, signal);
+};

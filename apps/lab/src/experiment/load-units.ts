@@ -1,0 +1,28 @@
+import type { PoolChoice } from '../cells/job.js';
+import type { LoadedTrace } from '../trace-files/load-trace.js';
+import type { Laboratory } from './laboratory.js';
+import { poolsOf } from './pools.js';
+import type { ExperimentSettings } from './settings.js';
+
+/** A trace on engines, and what load 1.0 is there. */
+export interface Bench {
+  readonly trace: LoadedTrace;
+  readonly pool: PoolChoice;
+  /** Programs of a cell. */
+  readonly programs: number;
+  readonly unitProgramsPerSecond: number;
+}
+
+/** Modifies the laboratory's store. Measures load 1.0 of every trace on all engines. */
+export const measureBenches = async (
+  laboratory: Laboratory,
+  settings: ExperimentSettings,
+): Promise<readonly Bench[]> => {
+  const places = laboratory.traces.flatMap((trace) =>
+    poolsOf(settings).map((pool) => ({ trace, pool, programs: settings.programs ?? trace.programs.length })),
+  );
+  const units = await laboratory.results(
+    places.map(({ trace, pool, programs }) => ({ kind: 'load-unit' as const, trace: trace.name, pool, programs })),
+  );
+  return places.map((place, index) => ({ ...place, unitProgramsPerSecond: units[index]!.programsPerSecond }));
+};

@@ -1,0 +1,32 @@
+import type { Duration } from '@holdfast/scheduling';
+import type { TraceArgument } from '../trace-files/load-trace.js';
+
+/** What every experiment is told, checked. */
+export interface ExperimentSettings {
+  readonly traces: readonly TraceArgument[];
+  readonly policies: readonly string[];
+  readonly engines: readonly string[];
+  readonly engineCounts: readonly number[];
+  /** Seeds 1 to this. */
+  readonly seeds: number;
+  readonly gapCap: Duration;
+  readonly maxContextTokens: number;
+  /** Programs of a cell; null: as many as the trace has. */
+  readonly programs: number | null;
+  readonly kvScale: number;
+  readonly tokenBudget: number;
+  readonly maxRunningRequests: number;
+  /** Threads; 0 runs in the main one. */
+  readonly workers: number;
+  /** Folder of what is written; null writes nothing. */
+  readonly out: string | null;
+}
+
+/** What `simulate` and `compare` are told beyond that. */
+export interface CompareSettings extends ExperimentSettings {
+  readonly loads: readonly number[];
+  readonly writesDecisions: boolean;
+  readonly writesPerfetto: boolean;
+  /** Program of the report's timeline; null chooses a typical one. */
+  readonly chosenProgram: string | null;
+}
