@@ -28,6 +28,10 @@ export const vllmCommand = (options, { places, ports, eventsSocket }) => {
   const env = {
     VLLM_CPU_OMP_THREADS_BIND: 'nobind',
     OMP_NUM_THREADS: String(options.threads),
+    // Threads that wait sleep instead of spinning. Spinning is a tenth faster on an idle machine; where anything else wants
+    // the cores, a spinning thread keeps the one that it waits for from running, and a token takes a second.
+    OMP_WAIT_POLICY: 'PASSIVE',
+    KMP_BLOCKTIME: '0',
     VLLM_CPU_KVCACHE_SPACE: '1',
     VLLM_NO_USAGE_STATS: '1',
     HF_HUB_OFFLINE: '1',

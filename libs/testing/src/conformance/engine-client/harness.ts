@@ -18,6 +18,8 @@ export interface EngineClientTraits {
  */
 export interface EngineClientHarness {
   readonly client: EngineClient;
+  /** How long an aborted request may still run, milliseconds; 500 when absent. Well below 2,000 tokens. */
+  readonly idleWithinMs?: number;
   /** Lets engine time pass. */
   passTime(milliseconds: number): Promise<void>;
   /** Ends the engine as a crash does. Only with the trait `restarts`. */
