@@ -1,5 +1,5 @@
 import type { EngineDescription, EngineLoad } from '../model/engine.js';
-import type { ProgramId, ToolCallId, TurnId } from '../model/ids.js';
+import type { EngineEpoch, EngineId, ProgramId, ToolCallId, TurnId } from '../model/ids.js';
 import type { Duration, Instant } from '../model/units.js';
 
 /** What a policy may know of a program. Read-only views of the kernel's own records: do not keep them. */
@@ -17,6 +17,10 @@ export interface ProgramFacts {
   readonly attainedTokens: number;
   readonly lastTurnFinishedAt: Instant | null;
   readonly openToolCalls: ReadonlyMap<ToolCallId, { readonly tool: string; readonly startedAt: Instant }>;
+  /** Engine that computed its context last, in which epoch; null before the first turn and after that engine is lost. */
+  readonly home: { readonly engineId: EngineId; readonly epoch: EngineEpoch } | null;
+  /** Its turn that waits or runs; null between two turns. */
+  readonly turn: TurnFacts | null;
 }
 
 /** What a policy may know of a turn. Its output length is in the future. */

@@ -42,6 +42,22 @@ export class ParameterReader {
     return value;
   }
 
+  /** Modifies state. A number from `minimum` to `maximum`. */
+  number(name: string, fallback: number, range: { readonly minimum: number; readonly maximum: number }): number {
+    const text = this.#take(name);
+    if (text === undefined) return fallback;
+    const value = /^\d+(?:\.\d+)?$/.test(text) ? Number(text) : NaN;
+    if (!(value >= range.minimum && value <= range.maximum)) {
+      throw this.#bad(name, text, `a number from ${range.minimum} to ${range.maximum}`);
+    }
+    return value;
+  }
+
+  /** Modifies state. `yes` or `no`. */
+  flag(name: string): boolean {
+    return this.choice(name, 'no', ['no', 'yes']) === 'yes';
+  }
+
   /** Modifies state. One of the given words. */
   choice<T extends string>(name: string, fallback: T, allowed: readonly T[]): T {
     const text = this.#take(name);

@@ -16,6 +16,8 @@ export const aProgram = (changes: Partial<ProgramFacts> = {}): ProgramFacts => (
   attainedTokens: 4_000,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
+  home: null,
+  turn: null,
   ...changes,
 });
 

@@ -15,7 +15,7 @@ describe('a policy spec', () => {
   });
 
   it.each([
-    ['lru', /policy "lru" is unknown; known are vllm-fcfs, program-fcfs, static-ttl, continuum/],
+    ['lru', /policy "lru" is unknown; known are vllm-fcfs, program-fcfs, static-ttl, .*continuum/],
     ['toString', /policy "toString" is unknown/],
     ['static-ttl:ttl=0s', /parameter ttl is "0s", allowed is a duration/],
     ['static-ttl:ttl=soon', /parameter ttl is "soon", allowed is a duration such as 250ms/],
@@ -23,6 +23,8 @@ describe('a policy spec', () => {
     ['static-ttl:tll=2s', /unknown parameter "tll"; it takes ttl/],
     ['vllm-fcfs:ttl=2s', /unknown parameter "ttl"; it takes none/],
     ['continuum:coldStart=warm', /coldStart is "warm", allowed is one of fixed, ln-b/],
+    ['autellix:beta=-1', /parameter beta is "-1", allowed is a number from 0 to 1000000/],
+    ['thunderagent:literal=true', /parameter literal is "true", allowed is one of no, yes/],
     ['continuum:coldSamples=1.5', /coldSamples is "1.5", allowed is a whole number from 0 to 100000/],
   ])('%s is refused with what is allowed', (spec, message) => {
     expect(() => parsePolicy(spec)).toThrow(message);
@@ -34,6 +36,7 @@ describe('every registered policy', () => {
     const profile = parsePolicy(name);
     expect(profile.ordering.type).toMatch(/^ordering\.[a-z-]+$/);
     expect(profile.retention.type).toMatch(/^retention\.[a-z-]+$/);
+    expect(profile.admission?.type ?? 'admission.none').toMatch(/^admission\.[a-z-]+$/);
     expect(summary.length).toBeGreaterThan(20);
   });
 

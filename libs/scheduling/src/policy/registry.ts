@@ -1,14 +1,22 @@
 import { micros, millis, seconds, type Duration } from '../model/units.js';
 import { ParameterReader, PolicySpecError } from './parameters.js';
+import { readActiveWindow } from './admission/active-window.js';
 import type { AdmissionPolicy } from './admission/admission-policy.js';
+import { readThunderagent } from './admission/thunderagent.js';
+import { readAutellix } from './ordering/autellix.js';
 import type { OrderingPolicy } from './ordering/ordering-policy.js';
 import { pinnedFirstProgramFcfs } from './ordering/pinned-first-program-fcfs.js';
 import { programFcfs } from './ordering/program-fcfs.js';
+import { readRemainingPrefill } from './ordering/remaining-prefill.js';
 import { turnFcfs } from './ordering/turn-fcfs.js';
-import { CONTINUUM_DEFAULTS, continuumRetention } from './retention/continuum.js';
+import { continuumPublicRetention } from './retention/continuum-public.js';
+import { readContinuum } from './retention/continuum.js';
 import { fixedTtlRetention } from './retention/fixed-ttl.js';
+import { readInfercept } from './retention/infercept.js';
+import { infinitePinRetention } from './retention/infinite-pin.js';
 import { neverRetention } from './retention/never.js';
 import type { RetentionPolicy } from './retention/retention-policy.js';
+import { sagaRetention } from './retention/saga.js';
 
 /** A named selection of policies, one of each family. */
 export interface PolicyProfile {
@@ -45,19 +53,44 @@ const REGISTRY: Readonly<Record<string, RegistryEntry>> = {
       retention: fixedTtlRetention(parameters.duration('ttl', seconds(2), millis(1))),
     }),
   },
+  'infinite-pin': {
+    summary: 'every context held until its program ends; pinned programs first, then by first arrival',
+    create: () => ({ ordering: pinnedFirstProgramFcfs, retention: infinitePinRetention }),
+  },
+  'continuum-public': {
+    summary: "Continuum's public code: 2 s for tools of 2 s on average; pinned programs first, then by first arrival",
+    create: () => ({ ordering: pinnedFirstProgramFcfs, retention: continuumPublicRetention }),
+  },
   continuum: {
     summary: 'Continuum (arXiv 2511.02230 v6): TTL by expected benefit, pinned programs first, then by first arrival',
+    create: (parameters) => ({ ordering: pinnedFirstProgramFcfs, retention: readContinuum(parameters) }),
+  },
+  infercept: {
+    summary: 'InferCept (arXiv 2402.01869): a context is held while that wastes less than computing it again',
+    create: (parameters) => ({ ordering: programFcfs, retention: readInfercept(parameters) }),
+  },
+  autellix: {
+    summary: 'Autellix (arXiv 2502.13965), PLAS: programs with the least attained service first, nothing pinned',
+    create: (parameters) => ({ ordering: readAutellix(parameters), retention: neverRetention }),
+  },
+  thunderagent: {
+    summary: 'ThunderAgent (arXiv 2602.13692): programs are paused while contexts exceed the KV pool, nothing pinned',
     create: (parameters) => ({
-      ordering: pinnedFirstProgramFcfs,
-      retention: continuumRetention({
-        coldSamples: parameters.integer('coldSamples', CONTINUUM_DEFAULTS.coldSamples, {
-          minimum: 0,
-          maximum: 100_000,
-        }),
-        coldStart: parameters.choice('coldStart', CONTINUUM_DEFAULTS.coldStart, ['fixed', 'ln-b']),
-        handoff: parameters.duration('handoff', CONTINUUM_DEFAULTS.handoff, millis(1)),
-        window: parameters.integer('window', CONTINUUM_DEFAULTS.window, { minimum: 10, maximum: 100_000 }),
-      }),
+      ordering: turnFcfs,
+      retention: neverRetention,
+      admission: readThunderagent(parameters),
+    }),
+  },
+  saga: {
+    summary: "SAGA (arXiv 2605.00528): TTL of the tool's 95th percentile, shorter as memory fills, by first arrival",
+    create: () => ({ ordering: programFcfs, retention: sagaRetention }),
+  },
+  mars: {
+    summary: 'MARS (arXiv 2604.26963), preview code: a window of active turns, short prefills first, nothing pinned',
+    create: (parameters) => ({
+      ordering: readRemainingPrefill(parameters),
+      retention: neverRetention,
+      admission: readActiveWindow(parameters),
     }),
   },
 };

@@ -1,8 +1,10 @@
 import { prefillSeconds } from '../../model/engine.js';
-import { seconds, toSeconds, type Duration } from '../../model/units.js';
+import { millis, seconds, toSeconds, type Duration } from '../../model/units.js';
 import type { PolicyFact } from '../facts.js';
+import type { ParameterReader } from '../parameters.js';
 import { RecentDurations } from '../../statistics/recent-durations.js';
 import {
+  OUTBIDS_EVERY_PIN,
   SHORTEST_PIN_SECONDS,
   unyieldingValue,
   type RetentionChoice,
@@ -19,6 +21,13 @@ export interface ContinuumParameters {
   readonly handoff: Duration;
   /** Durations kept for each tool, and for all tools together. */
   readonly window: number;
+  /**
+   * When pins give way to a turn that does not fit. `stall`: when nothing runs (Algorithm 1, and the authors' code);
+   * `prose`: always (section 5.2). Latest program arrival first in both.
+   */
+  readonly guard: 'stall' | 'prose';
+  /** Whose queueing delay T is: turns that had been evicted (section 4.2), or all turns that queued. */
+  readonly t: 'evicted' | 'all';
 }
 
 export const CONTINUUM_DEFAULTS: ContinuumParameters = {
@@ -26,7 +35,20 @@ export const CONTINUUM_DEFAULTS: ContinuumParameters = {
   coldStart: 'fixed',
   handoff: seconds(2),
   window: 1_000,
+  guard: 'stall',
+  t: 'evicted',
 };
+
+/** Reads the parameters `coldSamples`, `coldStart`, `guard`, `handoff`, `t` and `window`. */
+export const readContinuum = (parameters: ParameterReader): RetentionPolicy<ContinuumState> =>
+  continuumRetention({
+    coldSamples: parameters.integer('coldSamples', CONTINUUM_DEFAULTS.coldSamples, { minimum: 0, maximum: 100_000 }),
+    coldStart: parameters.choice('coldStart', CONTINUUM_DEFAULTS.coldStart, ['fixed', 'ln-b']),
+    handoff: parameters.duration('handoff', CONTINUUM_DEFAULTS.handoff, millis(1)),
+    window: parameters.integer('window', CONTINUUM_DEFAULTS.window, { minimum: 10, maximum: 100_000 }),
+    guard: parameters.choice('guard', CONTINUUM_DEFAULTS.guard, ['stall', 'prose']),
+    t: parameters.choice('t', CONTINUUM_DEFAULTS.t, ['evicted', 'all']),
+  });
 
 /** Constant of the authors' code, and of the `continuum_dy` port while it is cold. */
 const COLD_TTL_SECONDS = 2;
@@ -36,8 +58,8 @@ const QUEUE_DELAY_WINDOW = 200;
 export interface ContinuumState {
   readonly all: RecentDurations;
   readonly byTool: Map<string, RecentDurations>;
-  /** Queueing delays of turns whose KV had been evicted, seconds, newest last. */
-  readonly evictedDelays: number[];
+  /** Queueing delays that T is the mean of, seconds, newest last. */
+  readonly queueDelays: number[];
   /** Running sums of (k, N-k) over the turns of completed programs, for Pearson's correlation. */
   readonly pairs: { n: number; x: number; y: number; xx: number; yy: number; xy: number };
 }
@@ -52,7 +74,8 @@ export interface ContinuumState {
  * Cold start: with at most K samples of f the CDF of all tools is used; with at most K of all, a constant.
  * Choices where the paper is silent are those of `continuum_dy` (arXiv 2604.26963's tree): T over the last 200
  * samples, eta = 1 before two pairs or without variance, strict improvement, no pin at or below 10 ms. A turn counts
- * as evicted when it returns to find most of its KV gone.
+ * as evicted when it returns to find most of its KV gone. With `t=all` T is the mean over all turns, the other reading
+ * of the paper's "queueing delay for previous requests".
  */
 export const continuumRetention = (parameters: ContinuumParameters): RetentionPolicy<ContinuumState> => ({
   type: 'retention.continuum',
@@ -60,7 +83,7 @@ export const continuumRetention = (parameters: ContinuumParameters): RetentionPo
   initialState: () => ({
     all: new RecentDurations(parameters.window),
     byTool: new Map(),
-    evictedDelays: [],
+    queueDelays: [],
     pairs: { n: 0, x: 0, y: 0, xx: 0, yy: 0, xy: 0 },
   }),
   observe: (state, fact) => learn(parameters, state, fact),
@@ -83,9 +106,9 @@ const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: Pol
       return;
     }
     case 'turnRan':
-      if (!fact.wasEvicted) return;
-      state.evictedDelays.push(toSeconds(fact.queueDelay));
-      if (state.evictedDelays.length > QUEUE_DELAY_WINDOW) state.evictedDelays.shift();
+      if (parameters.t === 'evicted' && !fact.wasEvicted) return;
+      state.queueDelays.push(toSeconds(fact.queueDelay));
+      if (state.queueDelays.length > QUEUE_DELAY_WINDOW) state.queueDelays.shift();
       return;
     case 'programEnded': {
       const turns = fact.completed ? fact.program.turnsFinished : 0;
@@ -116,13 +139,14 @@ const mean = (values: readonly number[]): number =>
 
 const handOff = (parameters: ContinuumParameters, view: RetentionView): RetentionChoice => ({
   terms: { ttl: parameters.handoff, soft: false, value: unyieldingValue(view.program.arrivedAt) },
+  ...(parameters.guard === 'prose' ? { bid: OUTBIDS_EVERY_PIN } : {}),
   reason: 'held until the tool is known',
   inputs: { ttlSeconds: toSeconds(parameters.handoff), contextTokens: view.contextTokens },
 });
 
 const chooseTtl = (parameters: ContinuumParameters, state: ContinuumState, view: RetentionView): RetentionChoice => {
   const reloadSeconds = prefillSeconds(view.engine.description.prefillCost, view.contextTokens);
-  const queueDelaySeconds = mean(state.evictedDelays);
+  const queueDelaySeconds = mean(state.queueDelays);
   const eta = memoryfulness(state.pairs);
   const benefitSeconds = queueDelaySeconds * eta + reloadSeconds;
   const ofTool = state.byTool.get(view.tool ?? '');

@@ -55,3 +55,6 @@ export const SHORTEST_PIN_SECONDS = 0.01;
  * that growth and stall take the youngest program's pin first (Continuum Algorithm 1, "latest program arrival first").
  */
 export const unyieldingValue = (programArrivedAt: Instant): number => 1e16 - programArrivedAt;
+
+/** A bid above every unyielding value: whatever is pinned gives way as soon as the bidder does not fit. */
+export const OUTBIDS_EVERY_PIN = 2e16;
