@@ -27,6 +27,13 @@ export interface TestPlane {
   stop(): Promise<void>;
 }
 
+const started = new Set<TestPlane>();
+
+/** Stops what tests have left running, as those do that failed: an open handle would keep the run from ending. */
+export const stopTestPlanes = async (): Promise<void> => {
+  for (const plane of [...started]) await plane.stop();
+};
+
 /** Starts one; by default with one fake engine. */
 export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<TestPlane> => {
   const pool = options.pool ?? `pool-${randomUUID()}`;
@@ -54,10 +61,13 @@ export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<Te
   });
   const client = new TestClient(running.grpcAddress);
   const stop = async (): Promise<void> => {
+    started.delete(plane);
     client.close();
     await running.stop();
   };
-  return { running, engines, client, fatal, pool, stop };
+  const plane: TestPlane = { running, engines, client, fatal, pool, stop };
+  started.add(plane);
+  return plane;
 };
 
 /** A failed call, with what its details say. */

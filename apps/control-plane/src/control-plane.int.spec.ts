@@ -1,8 +1,19 @@
 import { status } from '@grpc/grpc-js';
 import { program as wire } from '@holdfast/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { append, exactly, prompt, someIds, startTestPlane, type TestPlane } from './control-plane.fixture.js';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
+import {
+  append,
+  exactly,
+  prompt,
+  someIds,
+  startTestPlane,
+  stopTestPlanes,
+  type TestPlane,
+} from './control-plane.fixture.js';
+
+// Each test starts services and a database; on a busy machine that takes a while.
+jest.setTimeout(120_000);
 
 let postgres: EmbeddedPostgres;
 let plane: TestPlane;
@@ -10,12 +21,12 @@ let plane: TestPlane;
 beforeAll(async () => {
   postgres = await startPostgres({ durable: false });
   plane = await startTestPlane({ databaseUrl: postgres.url });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
-  await plane.stop();
+  await stopTestPlanes();
   await postgres.stop();
-}, 60_000);
+}, 120_000);
 
 describe('the life of a program over gRPC', () => {
   it('runs turns and tool calls and keeps the books', async () => {

@@ -2,23 +2,35 @@ import { type ClientReadableStream, status } from '@grpc/grpc-js';
 import type { program as wire } from '@holdfast/contracts';
 import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { millis } from '@holdfast/scheduling';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { once } from 'node:events';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { append, collect, exactly, someIds, startTestPlane, type TestPlane } from './control-plane.fixture.js';
+import {
+  append,
+  collect,
+  exactly,
+  someIds,
+  startTestPlane,
+  stopTestPlanes,
+  type TestPlane,
+} from './control-plane.fixture.js';
+
+// Each test starts services and a database; on a busy machine that takes a while.
+jest.setTimeout(120_000);
 
 let postgres: EmbeddedPostgres;
 
 beforeAll(async () => {
   postgres = await startPostgres({ durable: false });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
+  await stopTestPlanes();
   await postgres.stop();
-}, 60_000);
+}, 120_000);
 
 /** Runs a test on a control plane of its own. */
 const withPlane = async (

@@ -1,21 +1,25 @@
 import { Database, DecisionRepository, EventRepository } from '@holdfast/persistence';
 import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { createKernel, millis, parsePolicy, type Decision } from '@holdfast/scheduling';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import pino from 'pino';
-import { append, exactly, someIds, startTestPlane } from './control-plane.fixture.js';
+import { append, exactly, someIds, startTestPlane, stopTestPlanes } from './control-plane.fixture.js';
 
 const POLICY = 'continuum';
 const WINDOW = 2;
+// Each test starts services and a database; on a busy machine that takes a while.
+jest.setTimeout(120_000);
+
 let postgres: EmbeddedPostgres;
 
 beforeAll(async () => {
   postgres = await startPostgres({ durable: false });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
+  await stopTestPlanes();
   await postgres.stop();
-}, 60_000);
+}, 120_000);
 
 describe('the event log', () => {
   it('replays through a fresh kernel to the same decisions, byte for byte', async () => {

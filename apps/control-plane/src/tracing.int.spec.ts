@@ -2,11 +2,11 @@ import { Metadata } from '@grpc/grpc-js';
 import type { program as wire } from '@holdfast/contracts';
 import { attributes, spans, startTelemetry, type Telemetry } from '@holdfast/platform';
 import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
-import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
-import { startTestPlane, type TestPlane } from './control-plane.fixture.js';
+import { startTestPlane, stopTestPlanes, type TestPlane } from './control-plane.fixture.js';
 
 interface ReceivedSpan {
   readonly traceId: string;
@@ -23,6 +23,9 @@ interface OtlpBody {
 const received: ReceivedSpan[] = [];
 let collector: Server;
 let telemetry: Telemetry;
+// Each test starts services and a database; on a busy machine that takes a while.
+jest.setTimeout(120_000);
+
 let postgres: EmbeddedPostgres;
 let plane: TestPlane;
 const engineTraceparents: string[] = [];
@@ -55,13 +58,13 @@ beforeAll(async () => {
       },
     ],
   });
-}, 60_000);
+}, 120_000);
 
 afterAll(async () => {
-  await plane.stop();
+  await stopTestPlanes();
   await postgres.stop();
   await new Promise((resolve) => collector.close(resolve));
-}, 60_000);
+}, 120_000);
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const callerSpanId = 'b7ad6b7169203331';
