@@ -75,7 +75,7 @@ def test_preemption_pins_nothing(engine: Engine, watch: Watch) -> None:
 def test_a_waiting_turn_takes_a_pin_only_with_a_higher_bid(engine: Engine, watch: Watch) -> None:
     pin_programs(engine, {"p1": 5, "p2": 5, "p3": 5, "p4": 5})
     with ThreadPoolExecutor(3) as pool:
-        # 23 blocks are left. The first request takes 11 of them and more; the others need 20 and then 11.
+        # 23 blocks are left. The running request takes 11 of them and more; the other one needs 19.
         running = pool.submit(engine.generate, prompt_of(2_030, PROMPT), max_tokens=150)
         started = Watch(engine, stats_interval_ms=20)
         started.wait_until(lambda: started.stats[-1].running_requests == 1, "a running request")
@@ -84,6 +84,7 @@ def test_a_waiting_turn_takes_a_pin_only_with_a_higher_bid(engine: Engine, watch
         assert modest.result().finish_reason == "length"
         assert running.done(), "the modest turn had to wait for the running one"
         assert [change for change in watch.changes() if "revoked" in change] == []
+        started.wait_until(lambda: started.stats[-1].running_requests == 0, "an idle engine")
         running = pool.submit(engine.generate, prompt_of(2_032, PROMPT), max_tokens=150)
         started.wait_until(lambda: started.stats[-1].running_requests == 1, "a running request")
         assert engine.generate(prompt_of(2_033, 600), hints={"program": "bold", "bid": 5.5}).finish_reason == "length"
