@@ -5,8 +5,6 @@ import { SharedVllm } from './support/engine-harness.js';
 const shared = new SharedVllm({ isStock: true });
 afterAll(() => shared.stop());
 
-engineClientConformance(
-  'stock vLLM',
-  { pins: false, softPins: false, restarts: true, tokenizer: true },
-  () => shared.harness(),
+engineClientConformance('stock vLLM', { pins: false, softPins: false, restarts: true, tokenizer: true }, () =>
+  shared.harness(),
 );

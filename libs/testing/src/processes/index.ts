@@ -1,0 +1,6 @@
+/** Built programs as processes, without Jest: for benchmarks as well as end-to-end tests. */
+export type { BuiltProcessOptions, ProcessEnd } from './built-process.js';
+export { BuiltProcess } from './built-process.js';
+export { findProcesses } from './find-processes.js';
+export type { ServiceProcessesOptions } from './service-processes.js';
+export { ServiceProcesses } from './service-processes.js';
