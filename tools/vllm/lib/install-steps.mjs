@@ -123,6 +123,21 @@ const developmentStep = (places) => ({
   run: () => pip(places, 'development', 'install', '--no-cache-dir', '-r', join(pluginFolder, 'requirements-dev.txt')),
 });
 
+/** A client of vLLM's gRPC interface that others wrote, in an environment of its own: the tests put it in front of engines. */
+const gatewayStep = (places, python) => ({
+  name: 'gateway',
+  title: `the SMG gateway ${versions.gateway}, with which the tests prove the wire`,
+  downloadMb: 45,
+  key: keyOf(versions.gateway),
+  isThere: () => existsSync(places.gateway),
+  run: async () => {
+    const log = join(places.logs, 'gateway.log');
+    await runLogged(python, ['-m', 'venv', '--clear', places.gatewayVenv], { log });
+    const install = ['-m', 'pip', '--no-input', '--disable-pip-version-check', 'install', '--no-cache-dir'];
+    await runLogged(join(places.gatewayVenv, 'bin', 'python'), [...install, `smg==${versions.gateway}`], { log });
+  },
+});
+
 /** What set-up does, in order. A later step may rely on the earlier ones. */
 export const installSteps = (places, { python, forDevelopment }) => [
   venvStep(places, python),
@@ -131,5 +146,6 @@ export const installSteps = (places, { python, forDevelopment }) => [
   vllmStep(places),
   modelStep(places),
   pluginStep(places),
+  gatewayStep(places, python),
   ...(forDevelopment ? [developmentStep(places)] : []),
 ];

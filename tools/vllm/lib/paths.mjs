@@ -18,6 +18,8 @@ export const layout = (cache = cacheFolder()) => ({
   python: join(cache, 'venv', 'bin', 'python'),
   vllm: join(cache, 'venv', 'bin', 'vllm'),
   model: join(cache, 'model'),
+  gatewayVenv: join(cache, 'gateway'),
+  gateway: join(cache, 'gateway', 'bin', 'smg'),
   stamps: join(cache, 'stamps'),
   logs: join(cache, 'logs'),
   downloads: join(cache, 'downloads'),

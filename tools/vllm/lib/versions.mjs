@@ -7,6 +7,7 @@ export const versions = {
   servicer: '0.14.1',
   servicerProto: '0.4.28',
   model: '0.1.2',
+  gateway: '1.13.0',
 };
 
 /** The oldest and the first too new minor version of Python 3 that vLLM runs on. */
