@@ -25,7 +25,7 @@ const TURN_CAP = 12;
  */
 const BACKLOG_PROGRAMS_PER_SECOND = 0.03;
 
-/** A larger share of completion time that is this machine's spoils a comparison. */
+/** Overhead of this machine above this share of the completion time spoils a comparison. */
 const BUSY_SHARE = 0.15;
 
 /** Runs every policy and prints the comparison. Rejects with the signal's reason when that aborts. */
@@ -95,7 +95,7 @@ const report = (rows: readonly SummaryRow[], { json }: DemoOptions): void => {
   if (busy.length > 0) {
     print(
       `CAUTION: this machine was too busy for the time scale in the run of ${busy.map(({ policy }) => policy).join(', ')}: ` +
-        `more than ${BUSY_SHARE * 100} % of the completion time is its own. Try again, or take a smaller --time-scale.`,
+        `its overhead is above ${BUSY_SHARE * 100} % of the completion time. Try again, or take a smaller --time-scale.`,
     );
   }
   print('What each figure means, and where the gain ends: docs/demo.md');

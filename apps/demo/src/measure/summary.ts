@@ -26,10 +26,7 @@ export interface SummaryRow {
   readonly turnsPerSecond: number;
   /** Model seconds per real second of the run. */
   readonly timeScale: number;
-  /**
-   * Mean part of a program's completion time that was neither a turn nor a tool: what this machine took between them,
-   * times the scale.
-   */
+  /** What this machine took between the turns and tools of a program, in the mean, times the scale. Not in `jctSeconds`. */
   readonly overheadSeconds: number;
 }
 
@@ -84,13 +81,16 @@ export const summarise = (run: RunMeasurement): SummaryRow => {
   };
 };
 
-/** From the program's start to its end, by the service's clock. */
-const jctSeconds = ({ info }: ReplayedProgram): number =>
-  ((info.endedAt ?? info.startedAt).getTime() - info.startedAt.getTime()) / 1_000;
+/**
+ * Turns as the service measured them, submission to end, and tools as planned. What passes between them belongs to this
+ * machine, not to the system that is modelled, and would count `timeScale` times: it is a figure of its own.
+ */
+const jctSeconds = ({ turns, gapSeconds }: ReplayedProgram): number =>
+  total(turns.map(({ durationMs }) => durationMs)) / 1_000 + gapSeconds;
 
 const overheadSeconds = (program: ReplayedProgram): number => {
-  const inTurns = total(program.turns.map(({ durationMs }) => durationMs)) / 1_000;
-  return Math.max(0, jctSeconds(program) - inTurns - program.gapSeconds);
+  const { startedAt, endedAt = startedAt } = program.info;
+  return Math.max(0, (endedAt.getTime() - startedAt.getTime()) / 1_000 - jctSeconds(program));
 };
 
 const turnsPerSecond = (replayed: readonly ReplayedProgram[]): number => {

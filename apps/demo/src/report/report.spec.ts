@@ -54,7 +54,7 @@ describe('a distribution', () => {
 });
 
 describe('a summary row', () => {
-  it('measures from the start of a program to its end and adds up tokens and pins', () => {
+  it('counts turns and tools as completion time, the rest as overhead, and adds up tokens and pins', () => {
     const aProgram = (startedAt: number, endedAt: number): Parameters<typeof summarise>[0]['replayed'][number] => ({
       info: {
         programId: 'p', name: '', model: 'm', programClass: '', state: 'completed', startedAt: new Date(startedAt),
@@ -82,7 +82,7 @@ describe('a summary row', () => {
     }); // prettier-ignore
     expect(row).toMatchObject({
       finished: 2,
-      jctSeconds: { mean: 15, max: 20 },
+      jctSeconds: { mean: 9, max: 9 },
       ttftSeconds: { mean: 1.5 },
       queueWaitSeconds: { p50: 0.5 },
       promptTokens: 200,
