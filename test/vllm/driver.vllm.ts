@@ -139,7 +139,9 @@ describe('a turn that is cancelled in mid-stream', () => {
 describe('a turn that ends with a stop string', () => {
   it('finishes as stopped, and its pin is told by the watch, since the answer cannot', async () => {
     const codec = loadTextCodec(await client.tokenizerArchive());
-    const prompt = Uint32Array.from(codec.encode('The capital of France is Paris. The capital of Italy is Rome. '.repeat(20)));
+    const prompt = Uint32Array.from(
+      codec.encode('The capital of France is Paris. The capital of Italy is Rome. '.repeat(20)),
+    );
     const plain = codec.decode((await complete(prompt, { maxTokens: 24 })).outputIds);
     const stop = plain.slice(Math.floor(plain.length / 2), Math.floor(plain.length / 2) + 6);
     await watching(async (events) => {

@@ -1,10 +1,12 @@
 import { afterAll } from '@jest/globals';
 import { engineClientConformance } from '@holdfast/testing';
-import { SharedVllm } from './support/engine-harness.js';
+import { isOurs, SharedVllm } from './support/engine-harness.js';
 
 const shared = new SharedVllm();
 afterAll(() => shared.stop());
 
-engineClientConformance('vLLM with the plug-in', { pins: true, softPins: true, restarts: true, tokenizer: true }, () =>
-  shared.harness(),
+engineClientConformance(
+  'vLLM with the plug-in',
+  { pins: true, softPins: true, restarts: isOurs, tokenizer: true },
+  () => shared.harness(),
 );

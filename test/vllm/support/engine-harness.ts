@@ -6,6 +6,9 @@ import { type VllmOptions, VllmProcess } from './vllm-process.js';
 /** Prefill of SmolLM2-135M on two cores: about 0.6 ms a token. */
 export const PREFILL_COST = { baseSeconds: 0.02, perTokenSeconds: 0.0006, perTokenSquaredSeconds: 0 };
 
+/** True when the tests start the engine, false when it is one that the user runs (HOLDFAST_VLLM_URL). */
+export const isOurs = (process.env['HOLDFAST_VLLM_URL'] ?? '') === '';
+
 /** A client of the engine that has read its facts. */
 export const attachedClient = async (engine: VllmProcess): Promise<EngineClient> => {
   const { address, kvControlAddress } = engine;

@@ -1,0 +1,34 @@
+// What CI runs: `npm test`, then `npm run test:vllm`. One closing line with the counts of both.
+import { spawn } from 'node:child_process';
+import { createInterface } from 'node:readline';
+import { fileURLToPath } from 'node:url';
+
+const root = fileURLToPath(new URL('..', import.meta.url));
+const total = { passed: 0, failed: 0 };
+
+/** Runs a command of tools/run.mjs, and takes the counts out of its last line. */
+const run = async (command) => {
+  const started = Date.now();
+  const child = spawn(process.execPath, [`${root}tools/run.mjs`, command], {
+    cwd: root,
+    stdio: ['ignore', 'pipe', 'inherit'],
+  });
+  const exited = new Promise((resolve) => child.once('close', resolve));
+  const counts = { passed: 0, failed: 0 };
+  for await (const line of createInterface({ input: child.stdout })) {
+    const found = /^(\d+) passed, (\d+) failed$/.exec(line.trim());
+    if (found === null) console.log(line);
+    else Object.assign(counts, { passed: Number(found[1]), failed: Number(found[2]) });
+  }
+  const code = await exited;
+  // A command that failed without a count did not come as far as its tests.
+  if (code !== 0 && counts.failed === 0) counts.failed = 1;
+  const seconds = ((Date.now() - started) / 1_000).toFixed(0);
+  console.log(`--- ${command}: ${counts.passed} passed and ${counts.failed} failed in ${seconds} s`);
+  total.passed += counts.passed;
+  total.failed += counts.failed;
+};
+
+for (const command of ['test', 'test:vllm']) await run(command);
+console.log(`${total.passed} passed, ${total.failed} failed`);
+process.exit(total.failed === 0 ? 0 : 1);
