@@ -1,4 +1,4 @@
-import type { Job, JobResult, ShareDone } from '../cells/job.js';
+import type { Job, JobResult } from '../cells/job.js';
 import { codeDigest } from '../cells/code-digest.js';
 import { inlineRunner, ThreadRunner, type JobRunner } from '../cells/job-runner.js';
 import { fileStore, jobKey, memoryStore, type ResultStore } from '../cells/result-store.js';
@@ -11,13 +11,21 @@ import type { ExperimentSettings } from './settings.js';
 
 /** Runs jobs, each one once: what is in the store is not run again. */
 export class Laboratory {
+  readonly #interrupted: Promise<never>;
+
   constructor(
     readonly traces: readonly LoadedTrace[],
     private readonly runner: JobRunner,
     private readonly store: ResultStore,
     private readonly progress: ProgressDisplay,
     private readonly signal: AbortSignal,
-  ) {}
+  ) {
+    this.#interrupted = new Promise((_, reject) => {
+      signal.addEventListener('abort', () => reject(new Interrupted('interrupted')), { once: true });
+    });
+    // Whoever waits for a job hears of it; nobody waits when nothing runs.
+    this.#interrupted.catch(() => undefined);
+  }
 
   /** Modifies the store. The result of a job, from the store or by running it. Rejects with Interrupted after Ctrl-C. */
   async result<J extends Job>(job: J): Promise<Extract<JobResult, { readonly kind: J['kind'] }>> {
@@ -28,7 +36,7 @@ export class Laboratory {
     }
     if (this.signal.aborted) throw new Interrupted('interrupted');
     const share = this.progress.begin(titleOf(job));
-    const result = await this.#run(job, share);
+    const result = await Promise.race([this.runner.run(job, share), this.#interrupted]);
     this.store.put(job, result);
     share(1);
     return result as Extract<JobResult, { readonly kind: J['kind'] }>;
@@ -44,19 +52,6 @@ export class Laboratory {
   async close(): Promise<void> {
     this.progress.end();
     await this.runner.close();
-  }
-
-  async #run(job: Job, share: ShareDone): Promise<JobResult> {
-    let onAbort: () => void = () => undefined;
-    const aborted = new Promise<never>((_, reject) => {
-      onAbort = () => reject(new Interrupted('interrupted'));
-      this.signal.addEventListener('abort', onAbort, { once: true });
-    });
-    try {
-      return await Promise.race([this.runner.run(job, share), aborted]);
-    } finally {
-      this.signal.removeEventListener('abort', onAbort);
-    }
   }
 }
 

@@ -7,9 +7,11 @@ import type { CompareSettings } from './settings.js';
 /** Folder below the output one for files that belong to one cell. */
 export const CELL_FOLDER = 'cells';
 
-/** Pure. The load at which the report looks closely: the middle one. */
-export const closeUpLoad = (loads: readonly number[]): number =>
-  [...loads].sort((a, b) => a - b)[Math.floor((loads.length - 1) / 2)]!;
+/** Pure. The load at which the report looks closely: the largest below saturation, else the smallest. */
+export const closeUpLoad = (loads: readonly number[]): number => {
+  const sorted = [...loads].sort((a, b) => a - b);
+  return sorted.filter((load) => load < 1).at(-1) ?? sorted[0]!;
+};
 
 /** Pure. Every cell of a comparison, in the order of the summary. */
 export const planCells = (bench: Bench, settings: CompareSettings): readonly CellJob[] =>

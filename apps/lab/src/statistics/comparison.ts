@@ -32,6 +32,9 @@ export interface SettingFigures {
   readonly policies: readonly PolicyFigures[];
 }
 
+/** Half of the last digit that is printed: what rounds to 1 is no difference either. */
+const LEAST_DIFFERENCE = 0.0005;
+
 /** Constant pins, among which the best in hindsight is found. */
 const CONSTANT_PIN = /^(static-ttl(:.*)?|infinite-pin)$/;
 
@@ -88,6 +91,6 @@ const verdictOf = (
 ): PairedRatio['verdict'] => {
   if (isSame) return 'same';
   if (seeds < 2) return 'unknown';
-  if (high < 1) return 'better';
-  return low > 1 ? 'worse' : 'none';
+  if (high < 1 - LEAST_DIFFERENCE) return 'better';
+  return low > 1 + LEAST_DIFFERENCE ? 'worse' : 'none';
 };

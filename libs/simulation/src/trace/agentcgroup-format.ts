@@ -19,30 +19,41 @@ const toProgram = (run: Fields): readonly RecordedProgram[] => {
   const group = run.text('group');
   const builder = new ProgramBuilder(run.text('id'), group);
   const outputField = hasTrueUsage(group) ? 'out_usage' : 'out_est';
-  let subAgentUntilSeconds: number | null = null;
-  let taskUntilSeconds = -Infinity;
-  let pendingTool: string | undefined;
+  const subAgents = new SubAgents();
+  let tool: string | undefined;
   for (const call of run.objects('calls')) {
-    const startedAtSeconds = call.number('t');
-    if (builder.turns > 0 && call.has('gap_s')) builder.gap(call.seconds('gap_s'), pendingTool);
-    const begins = builder.turns > 0 && call.text('trigger') === 'user' && startedAtSeconds < taskUntilSeconds;
-    const ends = subAgentUntilSeconds !== null && startedAtSeconds >= subAgentUntilSeconds;
-    if (begins) subAgentUntilSeconds = taskUntilSeconds;
-    else if (ends) subAgentUntilSeconds = null;
+    if (builder.turns > 0 && call.has('gap_s')) builder.gap(call.seconds('gap_s'), tool);
+    const tools = call.has('tools') ? call.objects('tools') : [];
+    const changesContext = subAgents.take(call, tools);
     builder.call({
       promptTokens: call.tokens('in'),
-      sharedTokens: begins || ends ? 0 : builder.contextTokens,
+      sharedTokens: changesContext ? 0 : builder.contextTokens,
       outputTokens: outputTokens(call, outputField),
     });
-    const tools = call.has('tools') ? call.objects('tools') : [];
-    pendingTool = toolName(tools[0]);
-    for (const tool of tools) {
-      if (tool.text('n') !== 'Task') continue;
-      taskUntilSeconds = startedAtSeconds + call.seconds('llm_s') + tool.seconds('d');
-    }
+    tool = toolName(tools[0]);
   }
   return builder.turns === 0 ? [] : [builder.build()];
 };
+
+/** Whose context a call has: that of the run, or of a sub-agent while the `Task` tool runs. */
+class SubAgents {
+  #taskUntilSeconds = -Infinity;
+  #subAgentUntilSeconds: number | null = null;
+
+  /** Modifies state. True when the call has another context than the one before. */
+  take(call: Fields, tools: readonly Fields[]): boolean {
+    const startedAtSeconds = call.number('t');
+    const begins = call.text('trigger') === 'user' && startedAtSeconds < this.#taskUntilSeconds;
+    const ends = this.#subAgentUntilSeconds !== null && startedAtSeconds >= this.#subAgentUntilSeconds;
+    if (begins) this.#subAgentUntilSeconds = this.#taskUntilSeconds;
+    else if (ends) this.#subAgentUntilSeconds = null;
+    for (const tool of tools) {
+      if (tool.text('n') !== 'Task') continue;
+      this.#taskUntilSeconds = startedAtSeconds + call.seconds('llm_s') + tool.seconds('d');
+    }
+    return begins || ends;
+  }
+}
 
 /** The usage where the server reported it, else the estimate from the text. */
 const outputTokens = (call: Fields, field: string): number => {
