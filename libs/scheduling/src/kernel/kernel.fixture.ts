@@ -1,6 +1,6 @@
 import type { EngineDescription } from '../model/engine.js';
 import { after, instant, micros, seconds, type Duration, type Instant } from '../model/units.js';
-import { parsePolicy } from '../policy/registry.js';
+import { parsePolicy, type PolicyProfile } from '../policy/registry.js';
 import type { Command } from './command.js';
 import type { Decision } from './decision.js';
 import type { KernelEvent } from './event.js';
@@ -26,9 +26,12 @@ export class KernelFixture {
   readonly log: Command[] = [];
   #turns = 0;
 
-  constructor(policy = 'vllm-fcfs', limits: { dispatchWindow?: number; maxQueuedTurns?: number } = {}) {
+  constructor(
+    policy: string | PolicyProfile = 'vllm-fcfs',
+    limits: { dispatchWindow?: number; maxQueuedTurns?: number } = {},
+  ) {
     this.kernel = createKernel({
-      profile: parsePolicy(policy),
+      profile: typeof policy === 'string' ? parsePolicy(policy) : policy,
       fencingToken: 7,
       dispatchWindow: limits.dispatchWindow ?? 2,
       maxQueuedTurns: limits.maxQueuedTurns ?? 1_000,

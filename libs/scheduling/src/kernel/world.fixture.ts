@@ -1,5 +1,6 @@
 import fc from 'fast-check';
 import { after, micros, seconds, type Instant } from '../model/units.js';
+import { policyNames, type PolicyProfile } from '../policy/registry.js';
 import type { Command } from './command.js';
 import type { KernelEvent } from './event.js';
 import { KernelFixture, anEngine } from './kernel.fixture.js';
@@ -25,10 +26,22 @@ export const happenings = fc.array(
     waitMicros: fc.oneof(fc.constant(0), fc.nat(5_000_000), fc.constant(65_000_000)),
     flag: fc.boolean(),
   }),
-  { maxLength: 120 },
+  // Without a size, arrays stay near ten items, whatever their limit.
+  { maxLength: 120, size: 'max' },
 );
 
-export const policies = fc.constantFrom('vllm-fcfs', 'program-fcfs', 'static-ttl:ttl=5s', 'continuum:coldSamples=2');
+/** Every profile, and parameters that make a short history interesting. */
+export const POLICY_SPECS: readonly string[] = [
+  ...policyNames().map(({ name }) => name),
+  'static-ttl:ttl=5s',
+  'continuum:coldSamples=2',
+  'continuum:coldSamples=2:guard=prose:t=all',
+  'infercept:form=ttl',
+  'thunderagent:literal=yes:decay=yes',
+  'mars:window=1:remaining=all',
+];
+
+export const policies = fc.constantFrom(...POLICY_SPECS);
 
 interface RunningTurn {
   readonly programId: string;
@@ -55,7 +68,7 @@ export class World {
   readonly openTools: { programId: string; toolCallId: string }[] = [];
   #count = 0;
 
-  constructor(policy: string) {
+  constructor(policy: string | PolicyProfile) {
     this.fixture = new KernelFixture(policy, { dispatchWindow: 2, maxQueuedTurns: 5 });
   }
 
@@ -186,7 +199,10 @@ export class World {
         const epoch = (this.engines.get(engineId)?.epoch ?? 0) + 1;
         this.#loseStarted(engineId);
         this.engines.set(engineId, { epoch, draining: false });
-        return { type: 'engineJoined', engine: anEngine({ engineId, epoch: String(epoch), maxRunningRequests: 3 }) };
+        return {
+          type: 'engineJoined',
+          engine: anEngine({ engineId, epoch: String(epoch), maxRunningRequests: 3, totalBlocks: 100 }),
+        };
       }
       case 'engineLost': {
         const engineId = pick([...this.engines.keys()], which);

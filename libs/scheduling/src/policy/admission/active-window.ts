@@ -23,7 +23,7 @@ export const activeWindowAdmission = (turnsPerEngine: number): AdmissionPolicy<n
     return deferred === 0 && active <= roomOf(turnsPerEngine, pool);
   },
   release: (_state, deferred, pool) =>
-    deferred
+    [...deferred]
       .slice(0, Math.max(0, roomOf(turnsPerEngine, pool) - countTurns(pool).active))
       .map(({ program }) => program.programId),
 });

@@ -50,7 +50,7 @@ export const thunderagentAdmission = (parameters: ThunderagentParameters): Admis
   release: (state, deferred, pool) => {
     if (!isDue(state, pool)) return [];
     const resumed = new Set(check(parameters, state, pool));
-    return deferred.map(({ program }) => program.programId).filter((programId) => resumed.has(programId));
+    return [...deferred].map(({ program }) => program.programId).filter((programId) => resumed.has(programId));
   },
 });
 

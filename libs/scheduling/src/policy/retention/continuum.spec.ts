@@ -77,6 +77,20 @@ describe("Continuum's TTL", () => {
     });
   });
 
+  it('grows, with t=all, with the queueing delay of every turn', () => {
+    const ofAll = continuumRetention({ ...CONTINUUM_DEFAULTS, t: 'all' });
+    const state = ofAll.initialState();
+    ofAll.observe(state, aRun(false), NOW);
+    expect(ofAll.choose(state, aView()).inputs).toMatchObject({ queueDelaySeconds: 60 });
+  });
+
+  it('lets pins give way to any turn with guard=prose, the youngest program first as ever', () => {
+    const byProse = continuumRetention({ ...CONTINUUM_DEFAULTS, guard: 'prose' });
+    const { bid, terms } = byProse.choose(byProse.initialState(), aView({ moment: 'dispatch' }));
+    expect(bid).toBeGreaterThan(terms?.value ?? Infinity);
+    expect(policy.choose(policy.initialState(), aView({ moment: 'dispatch' })).bid).toBeUndefined();
+  });
+
   it('at dispatch bridges the time until the tool is known', () => {
     expect(policy.choose(policy.initialState(), aView({ moment: 'dispatch' })).terms?.ttl).toBe(seconds(2));
   });

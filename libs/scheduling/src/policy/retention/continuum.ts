@@ -93,27 +93,23 @@ export const continuumRetention = (parameters: ContinuumParameters): RetentionPo
 
 /** Modifies `state`. */
 const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: PolicyFact): void => {
-  switch (fact.type) {
-    case 'toolCallEnded': {
-      const duration = toSeconds(fact.duration);
-      let samples = state.byTool.get(fact.tool);
-      if (samples === undefined) {
-        samples = new RecentDurations(parameters.window);
-        state.byTool.set(fact.tool, samples);
-      }
-      samples.add(duration);
-      state.all.add(duration);
-      return;
+  if (fact.type === 'toolCallEnded') {
+    const duration = toSeconds(fact.duration);
+    let samples = state.byTool.get(fact.tool);
+    if (samples === undefined) {
+      samples = new RecentDurations(parameters.window);
+      state.byTool.set(fact.tool, samples);
     }
-    case 'turnRan':
-      if (parameters.t === 'evicted' && !fact.wasEvicted) return;
-      state.queueDelays.push(toSeconds(fact.queueDelay));
-      if (state.queueDelays.length > QUEUE_DELAY_WINDOW) state.queueDelays.shift();
-      return;
-    case 'programEnded': {
-      const turns = fact.completed ? fact.program.turnsFinished : 0;
-      for (let k = 0; k < turns; k += 1) addPair(state.pairs, k, turns - k);
-    }
+    samples.add(duration);
+    state.all.add(duration);
+  }
+  if (fact.type === 'turnRan' && (fact.wasEvicted || parameters.t === 'all')) {
+    state.queueDelays.push(toSeconds(fact.queueDelay));
+    if (state.queueDelays.length > QUEUE_DELAY_WINDOW) state.queueDelays.shift();
+  }
+  if (fact.type === 'programEnded' && fact.completed) {
+    const turns = fact.program.turnsFinished;
+    for (let k = 0; k < turns; k += 1) addPair(state.pairs, k, turns - k);
   }
 };
 
