@@ -50,7 +50,7 @@ export const endProgram = (context: Context, event: ProgramEnded): void => {
   moveHome(context.state, program, null);
   context.state.programs.delete(program.programId);
   emit(context, { type: 'cancelTimer', key: timerKeys.idle(program.programId) });
-  context.state.waitingOnTools.delete(program);
+  context.state.idlePinned.delete(program);
   learn(context, { type: 'programEnded', program, completed: event.outcome === 'completed' });
   releaseDeferred(context);
   dispatchWaiting(context);

@@ -1,6 +1,7 @@
+import type { TurnId } from '../model/ids.js';
 import { emit, type Context } from './context.js';
 import { livePin, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
-import type { PoolFacts } from '../policy/admission/admission-policy.js';
+import type { Candidate, PoolFacts } from '../policy/admission/admission-policy.js';
 
 /** Pure. The engine that holds the program's KV and takes work, if there is one. */
 const homeEngine = (context: Context, program: ProgramRecord): EngineRecord | null => {
@@ -26,8 +27,7 @@ export const releaseDeferred = (context: Context): void => {
   const { admission } = context.options.profile;
   const { deferred, programs } = context.state;
   if (admission === undefined || deferred.size === 0) return;
-  const candidates = [...deferred.values()].map(candidate);
-  for (const programId of admission.release(context.policyStates.admission, candidates, poolFacts(context))) {
+  for (const programId of admission.release(context.policyStates.admission, candidates(deferred), poolFacts(context))) {
     const turn = programs.get(programId)?.turn;
     if (turn?.state !== 'deferred') continue;
     deferred.delete(turn.turnId);
@@ -35,7 +35,14 @@ export const releaseDeferred = (context: Context): void => {
   }
 };
 
-const candidate = (turn: TurnRecord): { readonly program: ProgramRecord; readonly turn: TurnRecord } => ({
+/** Lazily: there may be thousands, and most policies look at the first few. */
+const candidates = (deferred: ReadonlyMap<TurnId, TurnRecord>): Iterable<Candidate> => ({
+  *[Symbol.iterator]() {
+    for (const turn of deferred.values()) yield candidate(turn);
+  },
+});
+
+const candidate = (turn: TurnRecord): Candidate => ({
   program: turn.program,
   turn,
 });

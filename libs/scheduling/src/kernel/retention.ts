@@ -1,14 +1,24 @@
 import { after, between, micros, seconds, type Instant } from '../model/units.js';
 import type { RetentionChoice, RetentionView } from '../policy/retention/retention-policy.js';
-import { decide, emit, resolve, timerKeys, type Context } from './context.js';
+import { decide, emit, learn, resolve, timerKeys, type Context } from './context.js';
 import type { DecisionOutcome } from './decision.js';
 import type { PinTerms } from './command.js';
 import { refreshRank } from './queueing.js';
-import { livePin, type EngineRecord, type OpenToolCall, type ProgramRecord, type TurnRecord } from './state.js';
+import {
+  livePin,
+  type EngineRecord,
+  type OpenToolCall,
+  type PinRecord,
+  type ProgramRecord,
+  type TurnRecord,
+} from './state.js';
 
 /** A waiting turn's pin is renewed for this long, and again before it runs out, until the turn takes it over. */
 const WAITING_HOLD = seconds(30);
 const WAITING_RENEWAL = seconds(20);
+
+/** Values that differ by less than this share are the same: a renewal only for that would be noise. */
+const SAME_VALUE_WITHIN = 0.2;
 
 const COUNTER_OF_OUTCOME = {
   hit: 'pinsHit',
@@ -57,32 +67,53 @@ export const holdForToolCall = (
     // While another tool of the program still runs, its own decision stands.
     releasePin(context, program, 'released');
   }
+  if (program.pin === null && choice.terms === null) learn(context, { type: 'contextReleased', program });
 };
 
 /**
- * Modifies state. The tool still runs; the policy may change its mind about the pin. A pin that is gone stays gone: its
- * KV may be, too. Renewals at unchanged terms are the way a policy keeps a short pin alive.
+ * Modifies state. The program is still away; the policy may change its mind about the pin. A pin that is gone stays
+ * gone: its KV may be, too. Renewals at unchanged terms are the way a policy keeps a short pin alive.
  */
 export const reconsider = (context: Context, program: ProgramRecord): void => {
   const engine = engineOfContext(context, program);
-  const call = longestOpenCall(program);
   const pin = livePin(program, context.now);
-  if (engine === null || call === null || pin === null) return;
+  const away = absenceOf(program);
+  if (engine === null || pin === null || away === null) return;
   const choice = choose(context, engine, program, {
     moment: 'reconsider',
     contextTokens: program.contextTokens,
-    tool: call.tool,
-    elapsed: between(call.startedAt, context.now),
+    tool: away.tool,
+    elapsed: between(away.since, context.now),
   });
   if (choice.terms === null) {
     record(context, program, engine, choice, { terms: null });
     releasePin(context, program, 'released');
     return;
   }
+  if (!isWorthRenewing(context, pin, choice.terms)) return;
   pin.terms = choice.terms;
   pin.expiresAt = after(context.now, choice.terms.ttl);
   const { engineId, epoch } = engine.description;
   emit(context, { type: 'renewPin', programId: program.programId, engineId, epoch, terms: choice.terms });
+};
+
+/** Pure. What the program is away for, since when; null when it may be back at any moment: its tools have returned. */
+const absenceOf = (program: ProgramRecord): { readonly tool: string; readonly since: Instant } | null => {
+  const call = longestOpenCall(program);
+  if (call !== null) return { tool: call.tool, since: call.startedAt };
+  if (program.gapHadToolCall || program.lastTurnFinishedAt === null) return null;
+  return { tool: '', since: program.lastTurnFinishedAt };
+};
+
+/** Pure. A renewal is a message: it must change the pin's value or its end noticeably. */
+const isWorthRenewing = (context: Context, pin: PinRecord, terms: PinTerms): boolean => {
+  const isSameValue =
+    pin.terms.value === terms.value ||
+    (pin.terms.value !== null &&
+      terms.value !== null &&
+      Math.abs(terms.value - pin.terms.value) <= SAME_VALUE_WITHIN * Math.abs(pin.terms.value));
+  const left = between(context.now, pin.expiresAt);
+  return !isSameValue || pin.terms.soft !== terms.soft || left < terms.ttl / 2 || left > 2 * terms.ttl;
 };
 
 const longestOpenCall = (program: ProgramRecord): OpenToolCall | null => {
@@ -114,6 +145,7 @@ const holdOn = (
     emit(context, { type: 'setPin', programId: program.programId, engineId, epoch, terms });
     // The engine's `set` event confirms it; until then it is a wish that ranks nothing.
     program.pin = { engineId, epoch, terms, pinnedTokens: 0, expiresAt, decisionId };
+    context.state.idlePinned.add(program);
     return;
   }
   if (program.openToolCalls.size > 1 && pin.expiresAt >= expiresAt) return;
@@ -142,6 +174,7 @@ export const adoptPinOfTurn = (
   const { pinnedTokens, expiresAt } = held;
   context.state.counters.pinsSet += 1;
   turn.program.pin = { engineId, epoch, terms, pinnedTokens, expiresAt, decisionId };
+  context.state.idlePinned.add(turn.program);
 };
 
 /** Modifies state. Keeps a pin from expiring while its program's next turn waits. */
@@ -164,9 +197,11 @@ export const forgetPin = (context: Context, program: ProgramRecord, outcome: Dec
   const pin = program.pin;
   if (pin === null) return;
   program.pin = null;
+  context.state.idlePinned.delete(program);
   resolve(context, pin.decisionId, outcome);
   if (outcome !== 'replaced') context.state.counters[COUNTER_OF_OUTCOME[outcome]] += 1;
   if (program.turn !== null) refreshRank(context, program.turn);
+  else learn(context, { type: 'contextReleased', program });
 };
 
 /** Modifies state. Gives the program's pin up, here and on the engine. */
@@ -185,13 +220,15 @@ const choose = (
 ): RetentionChoice => {
   const { moment, contextTokens, elapsed, tool, toolTimeout } = situation;
   const isPinned = livePin(program, context.now) !== null;
+  const waitingTurns = context.state.queuedTurns + context.state.deferred.size;
+  const { now } = context;
   // Built field by field: this runs for every turn and every tool call.
   const view: RetentionView =
     tool === undefined
-      ? { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now }
+      ? { moment, program, engine, contextTokens, elapsed, isPinned, waitingTurns, now }
       : toolTimeout === undefined
-        ? { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now, tool }
-        : { moment, program, engine, contextTokens, elapsed, isPinned, now: context.now, tool, toolTimeout };
+        ? { moment, program, engine, contextTokens, elapsed, isPinned, waitingTurns, now, tool }
+        : { moment, program, engine, contextTokens, elapsed, isPinned, waitingTurns, now, tool, toolTimeout };
   return context.options.profile.retention.choose(context.policyStates.retention, view);
 };
 

@@ -126,8 +126,8 @@ export interface KernelState {
   queuedTurns: number;
   /** A tick is scheduled. */
   isTicking: boolean;
-  /** Programs between two turns with a tool call open; the one longest not reconsidered first. */
-  readonly waitingOnTools: Set<ProgramRecord>;
+  /** Programs between two turns that have a pin: what a retention policy may reconsider. */
+  readonly idlePinned: Set<ProgramRecord>;
   nextTurnSequence: number;
   nextDecisionId: number;
   readonly counters: KernelCounters;
@@ -144,7 +144,7 @@ export const emptyState = (): KernelState => ({
   deferred: new Map(),
   queuedTurns: 0,
   isTicking: false,
-  waitingOnTools: new Set(),
+  idlePinned: new Set(),
   nextTurnSequence: 0,
   nextDecisionId: 1,
   counters: {

@@ -29,14 +29,14 @@ export const tick = (context: Context): void => {
 };
 
 const reconsiderSome = (context: Context): void => {
-  const { waitingOnTools } = context.state;
+  const { idlePinned } = context.state;
   let looked = 0;
   // A set iterates in order of insertion, so taking one out and putting it back goes round.
-  for (const program of waitingOnTools) {
-    if (looked >= Math.min(RECONSIDERED_PER_TICK, waitingOnTools.size)) break;
+  for (const program of idlePinned) {
+    if (looked >= Math.min(RECONSIDERED_PER_TICK, idlePinned.size)) break;
     looked += 1;
-    waitingOnTools.delete(program);
-    waitingOnTools.add(program);
+    idlePinned.delete(program);
+    idlePinned.add(program);
     reconsider(context, program);
   }
 };

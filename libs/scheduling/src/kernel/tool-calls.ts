@@ -14,7 +14,6 @@ export const startToolCall = (context: Context, event: ToolCallStarted): void =>
   program.lastActivityAt = context.now;
   // A tool that runs beside a turn leaves no gap to bridge.
   if (program.turn !== null) return;
-  context.state.waitingOnTools.add(program);
   holdForToolCall(context, program, timeout === undefined ? { tool } : { tool, toolTimeout: timeout });
 };
 
@@ -25,7 +24,6 @@ export const finishToolCall = (context: Context, event: ToolCallFinished): void 
   if (program === undefined || call === undefined) return;
   program.openToolCalls.delete(event.toolCallId);
   program.lastActivityAt = context.now;
-  if (program.openToolCalls.size === 0) context.state.waitingOnTools.delete(program);
   learnDuration(context, program, call.tool, between(call.startedAt, context.now), { inferred: false });
 };
 

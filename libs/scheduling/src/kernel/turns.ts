@@ -55,7 +55,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
   program.turn = turn;
   state.turns.set(turn.turnId, turn);
   holdWhileWaiting(context, turn);
-  context.state.waitingOnTools.delete(program);
+  context.state.idlePinned.delete(program);
   admitOrDefer(context, turn);
   dispatchWaiting(context);
 };

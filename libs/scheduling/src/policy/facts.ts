@@ -70,6 +70,8 @@ export type PolicyFact =
       readonly uncachedTokens: number;
       readonly outputTokens: number;
     }
+  /** The program is between two turns and nothing holds its context any more: it may be gone when it returns. */
+  | { readonly type: 'contextReleased'; readonly program: ProgramFacts }
   | { readonly type: 'programEnded'; readonly program: ProgramFacts; readonly completed: boolean };
 
 /** A rule that learns: its state is plain data that the kernel owns. */

@@ -52,6 +52,7 @@ export const aRetentionView = (changes: Partial<RetentionView> = {}): RetentionV
   tool: 'bash',
   elapsed: micros(0),
   isPinned: true,
+  waitingTurns: 0,
   now: instant(1_000_000),
   ...changes,
 });

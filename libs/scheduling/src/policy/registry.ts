@@ -1,4 +1,5 @@
 import { micros, millis, seconds, type Duration } from '../model/units.js';
+import { readHoldfast } from './holdfast.js';
 import { ParameterReader, PolicySpecError } from './parameters.js';
 import { readActiveWindow } from './admission/active-window.js';
 import type { AdmissionPolicy } from './admission/admission-policy.js';
@@ -52,6 +53,10 @@ const REGISTRY: Readonly<Record<string, RegistryEntry>> = {
       ordering: programFcfs,
       retention: fixedTtlRetention(parameters.duration('ttl', seconds(2), millis(1))),
     }),
+  },
+  holdfast: {
+    summary: 'every context held at its price, new programs start when what they will grow to fits, by first arrival',
+    create: readHoldfast,
   },
   'infinite-pin': {
     summary: 'every context held until its program ends; pinned programs first, then by first arrival',

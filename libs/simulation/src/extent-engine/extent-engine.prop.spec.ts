@@ -57,7 +57,8 @@ class Driver {
 
   /** Steps end and pins expire in order of time; then the engine goes on. */
   #advance(until: Instant): void {
-    this.#resume();
+    // What happens at one instant is all known before the engine goes on.
+    if (until > this.#now) this.#resume();
     for (;;) {
       const boundary = this.engine.boundaryAt;
       const expiry = this.engine.nextExpiry();

@@ -24,6 +24,9 @@ export interface PoolFacts {
 export interface AdmissionPolicy<S = unknown> extends LearningPolicy<S> {
   /** Modifies `state`. False defers the turn. */
   admit(state: S, candidate: Candidate, pool: PoolFacts): boolean;
-  /** Modifies `state`. Programs whose deferred turns may compete from now on, in this order. */
-  release(state: S, deferred: readonly Candidate[], pool: PoolFacts): readonly ProgramId[];
+  /**
+   * Modifies `state`. Programs whose deferred turns may compete from now on, in this order. The deferred ones come in
+   * order of deferral and lazily: whoever reads only the first few of thousands pays for those few.
+   */
+  release(state: S, deferred: Iterable<Candidate>, pool: PoolFacts): readonly ProgramId[];
 }

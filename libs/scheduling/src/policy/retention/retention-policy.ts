@@ -6,7 +6,8 @@ import type { EngineFacts, LearningPolicy, ProgramFacts } from '../facts.js';
 export interface RetentionView {
   /**
    * `dispatch`: the turn goes to the engine now and the tool is not known yet; the pin rides on the request and
-   * bridges the moment until it is. `toolCall`: a tool of the program starts now. `reconsider`: it still runs.
+   * bridges the moment until it is. `toolCall`: a tool of the program starts now. `reconsider`: it still runs, or
+   * whoever sends the next turn still takes his time.
    */
   readonly moment: 'dispatch' | 'toolCall' | 'reconsider';
   readonly program: ProgramFacts;
@@ -14,14 +15,16 @@ export interface RetentionView {
   readonly engine: EngineFacts;
   /** Tokens of KV at stake. */
   readonly contextTokens: number;
-  /** The tool; absent at dispatch. */
+  /** The tool; absent at dispatch; empty where no tool was named. */
   readonly tool?: string;
   /** When the caller gives the tool up. */
   readonly toolTimeout?: Duration;
-  /** Since the tool started. */
+  /** Since the tool started, or since the last turn ended. */
   readonly elapsed: Duration;
   /** The program's KV is under a live pin. */
   readonly isPinned: boolean;
+  /** Turns of the pool that wait for an engine, deferred ones included: who could use the memory. */
+  readonly waitingTurns: number;
   readonly now: Instant;
 }
 
