@@ -69,6 +69,20 @@ describe('least attained service', () => {
     expect(queueOf({ attained: 40_000, state, now: NOW + 60, turn: { ...turn, sharedTokens: 500 } })).toBe(2);
   });
 
+  it('does not promote a call for the time that it runs', () => {
+    const turn = { startedAt: instant((NOW + 1) * 1e6), state: 'started' } as const;
+    expect(queueOf({ attained: 40_000, state: stateAfter(aCall(4, 10)), now: NOW + 600, turn })).toBe(3);
+  });
+
+  it('moves a call down when its quantum is used up, not before', () => {
+    const used = (promptTokens: number): number =>
+      queueOf({
+        attained: 0,
+        turn: { startedAt: instant(NOW * 1e6), state: 'started', promptTokens, sharedTokens: 0 },
+      });
+    expect([2_047, 2_048, 3_071, 3_072, 3_583, 3_584].map(used)).toEqual([0, 1, 1, 2, 2, 3]);
+  });
+
   it('moves a running call down by the mean speed of output so far', () => {
     // 100 tokens in 10 s are 10 a second: 2,048 tokens after 204.8 s, 100 of which are new prompt.
     const state = stateAfter(aCall(0, 10, 100));
