@@ -1,0 +1,150 @@
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { PassThrough } from 'node:stream';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { seconds } from '@holdfast/scheduling';
+import { Ajv2020 } from 'ajv/dist/2020.js';
+import { Interrupted, UsageError } from '../cli/exit.js';
+import type { CompareSettings } from '../experiment/settings.js';
+import type { Summary } from '../measure/summary-row.js';
+import { silentProgress } from '../output/progress.js';
+import { compare } from './compare.js';
+import { knee } from './knee.js';
+
+const SCHEMA = fileURLToPath(new URL('../../../../docs/schemas/holdfast.lab.summary.v1.schema.json', import.meta.url));
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-lab-compare-'));
+const trace = join(folder, 'trace.jsonl');
+
+/** Twenty programs of one to eight turns; one has a name that a page must not take as its own. */
+const writeTrace = (): void => {
+  const programs = Array.from({ length: 20 }, (_, index) => ({
+    program: index === 7 ? '<script>alert(1)</script>' : `program-${index}`,
+    turns: Array.from({ length: 1 + (index % 8) }, (__, turn) => ({
+      prompt: 3_000 + 1_500 * turn,
+      output: 40 + index,
+      tool: 'bash',
+      gapSeconds: 0.5 * (turn + 1),
+    })),
+  }));
+  writeFileSync(trace, programs.map((program) => JSON.stringify(program)).join('\n'));
+};
+
+const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => ({
+  traces: [{ name: 'small', file: trace }],
+  policies: ['continuum', 'vllm-fcfs', 'static-ttl:ttl=120s'],
+  engines: ['h100-llama-3.1-8b'],
+  engineCounts: [1],
+  seeds: 2,
+  loads: [0.5, 0.9],
+  gapCap: seconds(120),
+  maxContextTokens: 200_000,
+  programs: 30,
+  kvScale: 0.06,
+  tokenBudget: 8_192,
+  maxRunningRequests: 256,
+  workers: 0,
+  out: null,
+  writesDecisions: false,
+  writesPerfetto: false,
+  chosenProgram: null,
+  ...overrides,
+});
+
+const io = (signal = new AbortController().signal): Parameters<typeof compare>[1] & { readonly text: () => string } => {
+  const output = new PassThrough();
+  let text = '';
+  output.on('data', (chunk: Buffer) => (text += chunk.toString()));
+  return { output, progress: silentProgress(), signal, text: () => text };
+};
+
+beforeAll(writeTrace);
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('lab compare', () => {
+  it('writes a summary that fits its schema, decisions, a trace and a report that needs no network', async () => {
+    const out = join(folder, 'all');
+    const own = io();
+    const summary = await compare(settings({ out, writesDecisions: true, writesPerfetto: true }), own);
+    const validate = new Ajv2020().compile(JSON.parse(readFileSync(SCHEMA, 'utf8')) as object);
+    const written = JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')) as Summary;
+    expect([validate(written), validate.errors]).toEqual([true, null]);
+    expect(written).toEqual(summary);
+    expect(written.rows.map(({ policy, load, seed }) => `${policy} ${load} ${seed}`)).toHaveLength(12);
+    for (const { programs, finished } of written.rows) expect([programs, finished]).toEqual([30, 30]);
+    const [decision] = readFileSync(join(out, 'decisions.jsonl'), 'utf8').split('\n');
+    expect(JSON.parse(decision!)).toMatchObject({ trace: 'small', policy: 'continuum', load: 0.5, seed: 1 });
+    const report = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(report.match(/<svg/g)!.length).toBeGreaterThan(15);
+    expect(report).not.toContain('<script');
+    expect(report.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|@import|src=/);
+    expect(own.text()).toContain('load 1.0 of small');
+  });
+
+  it('gives every policy the same prompts', async () => {
+    const { rows } = await compare(settings(), io());
+    for (const load of [0.5, 0.9]) {
+      const tokens = rows.filter((row) => row.load === load && row.seed === 2).map(({ promptTokens }) => promptTokens);
+      expect(new Set(tokens).size).toBe(1);
+    }
+  });
+
+  it('goes on where it was interrupted, and ends with the same numbers', async () => {
+    const out = join(folder, 'interrupted');
+    const cells = join(out, 'cells.jsonl');
+    const abort = new AbortController();
+    const first = io(abort.signal);
+    const stopsAfterFour = silentProgress();
+    let begun = 0;
+    const progress = {
+      ...first.progress,
+      expect: (jobs: number) => stopsAfterFour.expect(jobs),
+      skip: () => stopsAfterFour.skip(),
+      end: () => stopsAfterFour.end(),
+      begin: () => (share: number) => {
+        if (share < 1) return;
+        begun += 1;
+        if (begun === 4) abort.abort();
+      },
+    };
+    await expect(compare(settings({ out }), { ...first, progress })).rejects.toThrow(Interrupted);
+    expect(existsSync(join(out, 'summary.json'))).toBe(false);
+    const kept = readFileSync(cells, 'utf8');
+    expect(kept.trim().split('\n')).toHaveLength(4);
+    writeFileSync(cells, `${kept}{"key":"half a li`);
+    const resumed = await compare(settings({ out }), io());
+    expect(readFileSync(cells, 'utf8').startsWith(kept)).toBe(true);
+    expect(readFileSync(cells, 'utf8').trim().split('\n')).toHaveLength(13);
+    expect(resumed).toEqual(await compare(settings(), io()));
+  });
+
+  it('takes a bound as a policy', async () => {
+    const { rows } = await compare(settings({ policies: ['alone', 'clairvoyant', 'vllm-fcfs'], loads: [0.9] }), io());
+    const mean = (policy: string): number =>
+      rows.filter((row) => row.policy === policy).reduce((sum, row) => sum + row.jctSeconds.mean, 0);
+    expect(mean('alone')).toBeLessThan(mean('clairvoyant'));
+    expect(mean('alone')).toBeLessThan(mean('vllm-fcfs'));
+  });
+
+  it('says before it begins that a context does not fit an engine', async () => {
+    const out = join(folder, 'too-small');
+    await expect(compare(settings({ out, kvScale: 0.01 }), io())).rejects.toThrow(UsageError);
+    expect(existsSync(out)).toBe(false);
+  });
+});
+
+describe('lab knee', () => {
+  it('finds the largest load on the grid within 1.5 times the JCT at 0.2', async () => {
+    const out = join(folder, 'knee');
+    const [row] = await knee(settings({ out, policies: ['vllm-fcfs'], seeds: 1, programs: 300 }), io());
+    const { sustainableLoad, meanJctSeconds } = row!;
+    const limit = 1.5 * meanJctSeconds[0]!.seconds;
+    expect(meanJctSeconds[0]!.load).toBe(0.2);
+    expect(meanJctSeconds.find(({ load }) => load === sustainableLoad)!.seconds).toBeLessThanOrEqual(limit);
+    const beyond = meanJctSeconds.filter(({ load }) => load > sustainableLoad);
+    expect(beyond.length).toBeGreaterThan(0);
+    for (const { seconds: jct } of beyond) expect(jct).toBeGreaterThan(limit);
+    expect(JSON.parse(readFileSync(join(out, 'knee.json'), 'utf8'))).toEqual({ rows: [row] });
+  });
+});

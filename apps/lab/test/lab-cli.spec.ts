@@ -1,0 +1,78 @@
+import { spawn } from 'node:child_process';
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+
+/** The built command, as `npm run lab` starts it; `npm test` builds it first. */
+const ENTRY = fileURLToPath(new URL('../dist/main.js', import.meta.url));
+
+const folder = mkdtempSync(join(tmpdir(), 'holdfast-lab-cli-'));
+const trace = join(folder, 'trace.jsonl');
+
+interface Ended {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+const lab = async (...args: string[]): Promise<Ended> => {
+  const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+  const closed = new Promise<number | null>((resolve) => child.once('close', resolve));
+  const [stdout, stderr, code] = await Promise.all([text(child.stdout), text(child.stderr), closed]);
+  return { code, stdout, stderr };
+};
+
+const compareInto = (out: string, workers: string): Promise<Ended> =>
+  lab(
+    ...['compare', '--trace', trace, '--policies', 'continuum,program-fcfs', '--load', '0.5,0.9', '--seeds', '2'],
+    ...['--kv-scale', '0.06', '--workers', workers, '--out', out],
+  );
+
+beforeAll(() => {
+  const programs = Array.from({ length: 12 }, (_, index) => ({
+    program: `program-${index}`,
+    turns: Array.from({ length: 1 + (index % 5) }, (__, turn) => ({
+      prompt: 3_000 * (turn + 1),
+      output: 30,
+      tool: 'bash',
+      gapSeconds: 1,
+    })),
+  }));
+  writeFileSync(trace, programs.map((program) => JSON.stringify(program)).join('\n'));
+});
+afterAll(() => rmSync(folder, { recursive: true, force: true }));
+
+describe('the lab as a command', () => {
+  it('gives the same numbers for any number of workers', async () => {
+    const summaries = await Promise.all(
+      ['0', '1', '3'].map(async (workers) => {
+        const out = join(folder, `workers-${workers}`);
+        const { code, stderr } = await compareInto(out, workers);
+        expect([code, stderr]).toEqual([0, '']);
+        return readFileSync(join(out, 'summary.json'), 'utf8');
+      }),
+    );
+    expect(new Set(summaries).size).toBe(1);
+  });
+
+  it('inspects a trace', async () => {
+    const { code, stdout } = await lab('inspect', trace);
+    expect(code).toBe(0);
+    expect(stdout).toContain('format holdfast\n12 programs, 33 turns');
+  });
+
+  it.each([
+    ['a trace that is not there', ['inspect', join(folder, 'none')], 'none: does not exist\n'],
+    ['an unknown policy', ['compare', '--trace', 'x', '--policies', 'magic'], 'policy "magic" is unknown'],
+    ['an unknown engine', ['compare', '--trace', 'x', '--policies', 'continuum', '--engine', 'abacus'], '"abacus"'],
+    ['files without a folder', ['compare', '--trace', 'x', '--policies', 'continuum', '--decisions'], '--out'],
+    ['no trace', ['knee', '--policies', 'continuum'], '--trace'],
+  ])('answers %s with exit code 2, and prints nothing else', async (_, args, message) => {
+    const { code, stdout, stderr } = await lab(...args);
+    expect([code, stdout]).toEqual([2, '']);
+    expect(stderr).toContain(message);
+  });
+});
