@@ -1,5 +1,6 @@
 import { parsePolicy, PolicySpecError } from '@holdfast/scheduling';
 import { Command, InvalidArgumentError } from 'commander';
+import { demoEngine, type EngineKind } from './engine-kinds.js';
 
 /** A validated command line. */
 export interface DemoOptions {
@@ -10,7 +11,7 @@ export interface DemoOptions {
   readonly seed: number;
   /** Programs that arrive in an hour of model time. */
   readonly arrivalsPerHour: number;
-  readonly engine: 'sim';
+  readonly engine: EngineKind;
   /** Where to write the summary. */
   readonly json?: string;
   /** Folder for recorded events and decisions. */
@@ -19,20 +20,13 @@ export interface DemoOptions {
   readonly keepLogs?: string;
 }
 
-/** Defaults: a burst that wants about three times the memory of two engines, in about 40 s a policy. */
-const DEFAULTS = {
-  policies: 'vllm-fcfs,program-fcfs,continuum',
-  programs: 48,
-  timeScale: 50,
-  seed: 1,
-  arrivalsPerHour: 300,
-} as const;
+const DEFAULTS = { policies: 'vllm-fcfs,program-fcfs,continuum', seed: 1, engine: 'sim' } as const;
 
 const DESCRIPTION = `Replays recorded agent programs under several policies and compares them: the same programs, the same seed and the
-same arrival times, through the SDK, the control plane and two simulated engines, each a process of its own.
+same arrival times, through the SDK, the control plane and its engines, each a process of its own.
 
 The programs are real (Claude Code sessions, as numbers only); the engines are models with measured step times, and
-time is scaled. docs/demo.md says what each figure means, and where the gain ends.`;
+time is scaled. With --engine vllm it is a real vLLM, and the programs are scaled to its small model and pool. docs/demo.md says what each figure means, and where the gain ends.`;
 
 const numberFrom =
   (range: { readonly from: number; readonly to: number; readonly isWhole: boolean }) =>
@@ -57,10 +51,22 @@ const policyList = (text: string): readonly string[] => {
   throw new InvalidArgumentError('Allowed: each policy once.');
 };
 
-const engineKind = (text: string): 'sim' => {
-  if (text === 'sim') return text;
-  throw new InvalidArgumentError('Allowed: sim.');
+const engineKind = (text: string): EngineKind => {
+  if (text === 'sim' || text === 'vllm') return text;
+  throw new InvalidArgumentError('Allowed: sim, vllm.');
 };
+
+/** Pure. What was not said has the value that suits the engine. A real engine has its own time. */
+const completed = (given: GivenOptions): DemoOptions => {
+  const { defaults } = demoEngine(given.engine);
+  if (given.engine === 'vllm' && (given.timeScale ?? 1) !== 1) {
+    throw new InvalidArgumentError(`--time-scale is ${given.timeScale}; allowed with --engine vllm: 1.`);
+  }
+  return { ...defaults, ...given };
+};
+
+type GivenOptions = Omit<DemoOptions, 'programs' | 'timeScale' | 'arrivalsPerHour'> &
+  Partial<Pick<DemoOptions, 'programs' | 'timeScale' | 'arrivalsPerHour'>>;
 
 /** Reads the arguments. Prints and ends the process for --help and for a wrong argument, with exit code 2. */
 export const readOptions = (args: readonly string[]): DemoOptions => {
@@ -74,12 +80,15 @@ export const readOptions = (args: readonly string[]): DemoOptions => {
       policyList,
       policyList(DEFAULTS.policies),
     )
-    .option('--programs <number>', 'programs', numberFrom({ from: 1, to: 1_000, isWhole: true }), DEFAULTS.programs)
+    .option(
+      '--programs <number>',
+      'programs (default: 48; vllm: 14)',
+      numberFrom({ from: 1, to: 1_000, isWhole: true }),
+    )
     .option(
       '--time-scale <factor>',
-      'model seconds per real second',
+      'model seconds per real second (default: 50; vllm: 1)',
       numberFrom({ from: 0.1, to: 1_000, isWhole: false }),
-      DEFAULTS.timeScale,
     )
     .option(
       '--seed <number>',
@@ -89,14 +98,18 @@ export const readOptions = (args: readonly string[]): DemoOptions => {
     )
     .option(
       '--arrivals-per-hour <number>',
-      'programs per hour of model time',
+      'programs per hour of model time (default: 300; vllm: 1,800)',
       numberFrom({ from: 1, to: 1_000_000, isWhole: false }),
-      DEFAULTS.arrivalsPerHour,
     )
-    .option('--engine <kind>', 'engines to run on', engineKind, 'sim')
+    .option('--engine <kind>', 'sim: two simulated engines; vllm: a real vLLM on the CPU', engineKind, DEFAULTS.engine)
     .option('--json <file>', 'also write the figures, schema holdfast.lab.summary/v1')
     .option('--record <folder>', 'also write the recorded events and decisions of each policy')
     .option('--keep-logs <folder>', 'keep the logs of all processes')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-  return command.parse(args, { from: 'user' }).opts<DemoOptions>();
+  const given = command.parse(args, { from: 'user' }).opts<GivenOptions>();
+  try {
+    return completed(given);
+  } catch (error) {
+    return command.error(`error: ${error instanceof Error ? error.message : String(error)}`);
+  }
 };

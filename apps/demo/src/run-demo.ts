@@ -1,6 +1,6 @@
 import { writeFileSync } from 'node:fs';
 import { startPostgres } from '@holdfast/platform';
-import { engineProfile } from '@holdfast/simulation';
+import { demoEngine, type DemoEngine } from './engine-kinds.js';
 import type { Summary, SummaryRow } from './measure/summary.js';
 import type { DemoOptions } from './options.js';
 import { comparisonTable } from './report/comparison-table.js';
@@ -9,38 +9,32 @@ import { verdictOf } from './report/verdict.js';
 import { runPolicy, type RunOptions } from './run-policy.js';
 import { planWorkload, turnsOf, type PlannedProgram } from './workload/plan-workload.js';
 import { readProgramFacts } from './workload/program-facts.js';
+import { scaleFacts } from './workload/scale-facts.js';
+import { setUpVllm } from './processes/set-up-vllm.js';
 
 const TRACE = 'weka-claude-code';
 const PROGRAMS_FILE = new URL('../data/programs.jsonl', import.meta.url);
-const PROFILE = 'h100-llama-3.1-8b';
-const ENGINES = 2;
-
-/** Model seconds: longer tool gaps are cut to this. */
-const GAP_CAP_SECONDS = 60;
 /** Turns of a program that are replayed. */
 const TURN_CAP = 12;
-/**
- * Programs per model second that two engines complete with all programs there at once and pins that last (`--policies
- * static-ttl:ttl=1h --arrivals-per-hour 1000000`, seeds 1 to 3): load 1.
- */
-const BACKLOG_PROGRAMS_PER_SECOND = 0.03;
 
 /** Overhead of this machine above this share of the completion time spoils a comparison. */
 const BUSY_SHARE = 0.15;
 
 /** Runs every policy and prints the comparison. Rejects with the signal's reason when that aborts. */
 export const runDemo = async (options: DemoOptions, signal: AbortSignal): Promise<void> => {
-  const profile = engineProfile(PROFILE);
+  const engine = demoEngine(options.engine);
+  const { profile } = engine;
   const arrivalsPerSecond = options.arrivalsPerHour / 3_600;
-  const workload = planWorkload(readProgramFacts(PROGRAMS_FILE), {
+  const workload = planWorkload(scaleFacts(readProgramFacts(PROGRAMS_FILE), engine), {
     programs: options.programs,
     seed: options.seed,
     arrivalsPerSecond,
-    gapCapSeconds: GAP_CAP_SECONDS,
+    gapCapSeconds: engine.gapCapSeconds,
     turnCap: TURN_CAP,
   });
-  const poolTokens = ENGINES * profile.totalBlocks * profile.blockTokens;
-  print(introduction(options, { workload, poolTokens }));
+  const poolTokens = engine.engines * profile.totalBlocks * profile.blockTokens;
+  print(introduction(options, { workload, poolTokens, engine }));
+  if (engine.kind === 'vllm') await setUpVllm(signal);
   // What a crash of this machine would lose, the demo throws away anyway.
   const postgres = await startPostgres({ durable: false });
   try {
@@ -50,10 +44,9 @@ export const runDemo = async (options: DemoOptions, signal: AbortSignal): Promis
       const shared: Omit<RunOptions, 'policy' | 'ordinal'> = {
         demo: options,
         workload,
-        profile,
-        engines: ENGINES,
+        engine,
         trace: TRACE,
-        load: arrivalsPerSecond / BACKLOG_PROGRAMS_PER_SECOND,
+        load: arrivalsPerSecond / engine.backlogProgramsPerSecond,
         databaseUrl: postgres.url,
         display: progressDisplay(process.stderr),
         signal,
@@ -68,7 +61,7 @@ export const runDemo = async (options: DemoOptions, signal: AbortSignal): Promis
 
 const introduction = (
   { timeScale, seed, policies, arrivalsPerHour }: DemoOptions,
-  { workload, poolTokens }: { readonly workload: readonly PlannedProgram[]; readonly poolTokens: number },
+  { workload, poolTokens, engine }: Introduced,
 ): string => {
   const contexts = workload.map(({ turns }) => {
     const last = turns.at(-1);
@@ -77,15 +70,31 @@ const introduction = (
   const tokens = contexts.reduce((sum, context) => sum + context, 0);
   return [
     `${workload.length} recorded agent programs with ${turnsOf(workload)} turns (seed ${seed}), ${arrivalsPerHour} arriving an hour,`,
-    `on ${ENGINES} simulated engines (${PROFILE}) that hold ${millions(poolTokens)} tokens of KV; the programs' contexts`,
-    `come to ${millions(tokens)}. Tool gaps are cut to ${GAP_CAP_SECONDS} s, programs to ${TURN_CAP} turns. Time runs ${timeScale} times as`,
-    `fast, and all figures are in that time: a millisecond that this machine takes counts as ${(timeScale / 1_000).toFixed(2)} s.`,
+    `on ${placeOf(engine)}`,
+    `with ${inMillions(poolTokens)} tokens of KV together; the programs' contexts come to ${inMillions(tokens)}.`,
+    `Tool gaps are cut to ${engine.gapCapSeconds} s, programs to ${TURN_CAP} turns.`,
+    ...(engine.kind === 'vllm' ? [] : [timeNote(timeScale)]),
     `Policies: ${policies.join(', ')}.`,
     '',
   ].join('\n');
 };
 
-const millions = (tokens: number): string => `${(tokens / 1e6).toFixed(2)} M`;
+interface Introduced {
+  readonly workload: readonly PlannedProgram[];
+  readonly poolTokens: number;
+  readonly engine: DemoEngine;
+}
+
+const placeOf = ({ kind, engines, profile, promptScale, outputScale, gapScale }: DemoEngine): string =>
+  kind === 'sim'
+    ? `${engines} simulated engines (${profile.name})`
+    : `a real vLLM with a small model (${profile.name}), prompts ${promptScale} times, outputs ${outputScale} times and gaps ${gapScale} times smaller,`;
+
+const timeNote = (timeScale: number): string =>
+  `Time runs ${timeScale} times as fast, and all figures are in that time: a millisecond that this machine takes counts as ${(timeScale / 1_000).toFixed(2)} s.`;
+
+const inMillions = (tokens: number): string =>
+  tokens < 1e5 ? `${(tokens / 1e3).toFixed(1)} k` : `${(tokens / 1e6).toFixed(2)} M`;
 
 const report = (rows: readonly SummaryRow[], { json }: DemoOptions): void => {
   print(`\n${comparisonTable(rows, { isColoured: process.stdout.isTTY })}`);

@@ -3,7 +3,7 @@ import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { setInterval as every } from 'node:timers/promises';
 import { Holdfast } from '@holdfast/sdk';
-import type { EngineProfile } from '@holdfast/simulation';
+import type { DemoEngine } from './engine-kinds.js';
 import { PinLedger } from './measure/pin-ledger.js';
 import { summarise, type SummaryRow } from './measure/summary.js';
 import type { DemoOptions } from './options.js';
@@ -22,8 +22,7 @@ export interface RunOptions {
   /** Place of the policy among those compared, from 1. */
   readonly ordinal: number;
   readonly workload: readonly PlannedProgram[];
-  readonly profile: EngineProfile;
-  readonly engines: number;
+  readonly engine: DemoEngine;
   readonly trace: string;
   readonly load: number;
   readonly databaseUrl: string;
@@ -37,13 +36,12 @@ const TURN_DEADLINE_MS = 24 * 3_600_000;
 
 /** Starts fresh processes, replays the workload, measures, and stops everything again, also on failure. */
 export const runPolicy = async (options: RunOptions): Promise<SummaryRow> => {
-  const { demo, policy, ordinal, profile, engines, databaseUrl } = options;
+  const { demo, policy, ordinal, engine, databaseUrl } = options;
   const stack = new ServiceStack({
     policy,
     pool: `demo-${ordinal}`,
     databaseUrl,
-    profile,
-    engines,
+    engine,
     timeScale: demo.timeScale,
     ...(demo.keepLogs === undefined ? {} : { logDir: logFolder(demo.keepLogs, policy) }),
   });
@@ -66,9 +64,10 @@ const logFolder = (keepLogs: string, policy: string): string => {
 };
 
 const measure = async (stack: ServiceStack, options: RunOptions): Promise<SummaryRow> => {
-  const { demo, policy, workload, profile, engines, trace, load } = options;
+  const { demo, policy, workload, engine, trace, load } = options;
+  const { profile, engines } = engine;
   const time = new ModelTime(demo.timeScale);
-  const ledgers = stack.engineAddresses.map((address) => new PinLedger(address, () => time.elapsedSeconds));
+  const ledgers = stack.kvControlAddresses.map((address) => new PinLedger(address, () => time.elapsedSeconds));
   try {
     await Promise.all(ledgers.map((ledger) => ledger.ready()));
     const replayed = await replay(stack, options);

@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { startPostgres } from '@holdfast/platform';
 import { Command, InvalidArgumentError } from 'commander';
@@ -99,6 +100,8 @@ const inTurn = (arms: readonly Arm[], round: number): readonly Arm[] => {
 const main = async (): Promise<void> => {
   const options = readOptions();
   const abort = new AbortController();
+  // Every program waits for it.
+  setMaxListeners(0, abort.signal);
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.on(signal, () => abort.abort(new Error(signal)));
   const rows = await bench(options, abort.signal);
   console.log(

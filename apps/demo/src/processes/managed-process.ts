@@ -15,6 +15,10 @@ export interface ManagedProcessOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Where to keep its log; unset: only the last lines, in memory. */
   readonly logFile?: string;
+  /** Milliseconds it may take to serve; a minute when unset. */
+  readonly readyWithinMs?: number;
+  /** Milliseconds it may take to stop; 10 s when unset. */
+  readonly stopWithinMs?: number;
 }
 
 const READY_DEADLINE_MS = 60_000;
@@ -33,10 +37,14 @@ export class ManagedProcess {
   readonly #exit: Promise<string>;
   readonly #log: string[] = [];
   readonly #logFile: WriteStream | undefined;
+  readonly #readyWithinMs: number;
+  readonly #stopWithinMs: number;
   #hasExited = false;
 
-  constructor({ name, entry, args = [], env = {}, logFile }: ManagedProcessOptions) {
+  constructor({ name, entry, args = [], env = {}, logFile, ...limits }: ManagedProcessOptions) {
     this.name = name;
+    this.#readyWithinMs = limits.readyWithinMs ?? READY_DEADLINE_MS;
+    this.#stopWithinMs = limits.stopWithinMs ?? STOP_DEADLINE_MS;
     this.#logFile = logFile === undefined ? undefined : createWriteStream(logFile);
     this.#child = spawn(process.execPath, ['--import', PRELOAD.href, entry.pathname, ...args], {
       env: { ...process.env, ...env },
@@ -73,7 +81,8 @@ export class ManagedProcess {
   ready(): Promise<ReadyLine> {
     return new Promise((resolve, reject) => {
       const fail = (what: string): void => reject(this.#failure(what));
-      const timer = setTimeout(() => fail(`was not ready within ${READY_DEADLINE_MS / 1_000} s`), READY_DEADLINE_MS);
+      const withinMs = this.#readyWithinMs;
+      const timer = setTimeout(() => fail(`was not ready within ${withinMs / 1_000} s`), withinMs);
       void this.#exit.then((why) => {
         clearTimeout(timer);
         fail(`ended before it was ready (${why})`);
@@ -113,7 +122,7 @@ export class ManagedProcess {
   async stop(): Promise<void> {
     if (this.#hasExited) return;
     this.#child.kill('SIGTERM');
-    const timer = setTimeout(() => this.#child.kill('SIGKILL'), STOP_DEADLINE_MS);
+    const timer = setTimeout(() => this.#child.kill('SIGKILL'), this.#stopWithinMs);
     await this.#exit;
     clearTimeout(timer);
   }

@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import type { EngineProfile } from '@holdfast/simulation';
+import type { DemoEngine } from '../engine-kinds.js';
 import { ManagedProcess, type ManagedProcessOptions, type ReadyLine } from './managed-process.js';
 
 /** What to run. */
@@ -8,8 +8,7 @@ export interface StackOptions {
   /** Name of the pool; pools share the database. */
   readonly pool: string;
   readonly databaseUrl: string;
-  readonly profile: EngineProfile;
-  readonly engines: number;
+  readonly engine: DemoEngine;
   readonly timeScale: number;
   /** Folder for logs of this run. */
   readonly logDir?: string;
@@ -18,16 +17,21 @@ export interface StackOptions {
 const DIST = new URL('../../../', import.meta.url);
 const CONTROL_PLANE = new URL('control-plane/dist/main.js', DIST);
 const SIM_ENGINE = new URL('sim-engine/dist/main.js', DIST);
+const SERVE_VLLM = new URL('../../../../tools/vllm/serve.mjs', import.meta.url);
 const EXPORT_LOG = new URL('control-plane/dist/export-log.js', DIST);
 
 /** Longest context of the model. */
 const MAX_CONTEXT_TOKENS = 131_072;
 
+/** vLLM starts in half a minute on an idle machine, and takes its time to stop all its processes. */
+const VLLM_READY_MS = 300_000;
+const VLLM_STOP_MS = 45_000;
+
 /** A control plane and its engines, in processes of their own. */
 export class ServiceStack {
   readonly #options: StackOptions;
   readonly #processes: ManagedProcess[] = [];
-  #engineAddresses: readonly string[] = [];
+  #engines: readonly EngineAddress[] = [];
   #address = '';
 
   constructor(options: StackOptions) {
@@ -39,16 +43,20 @@ export class ServiceStack {
     return this.#address;
   }
 
-  /** Where the engines are. */
-  get engineAddresses(): readonly string[] {
-    return this.#engineAddresses;
+  /** Where the KvControl of each engine is. */
+  get kvControlAddresses(): readonly string[] {
+    return this.#engines.map(({ kvControlAddress }) => kvControlAddress);
   }
 
   /** Starts engines, then the service, which has attached them when this resolves. `stop` is due also if it rejects. */
   async start(): Promise<void> {
-    const { engines } = this.#options;
+    const { engines } = this.#options.engine;
     const starting = Array.from({ length: engines }, (_, index) => this.#startEngine(index + 1));
-    this.#engineAddresses = (await Promise.all(starting)).map((ready) => textOf(ready, 'address'));
+    this.#engines = (await Promise.all(starting)).map((ready) => {
+      const address = textOf(ready, 'address');
+      // The simulated engine serves both on one port.
+      return { address, kvControlAddress: 'kvControlAddress' in ready ? textOf(ready, 'kvControlAddress') : address };
+    });
     const ready = await this.#start('control-plane', CONTROL_PLANE, { env: this.#environment() });
     this.#address = textOf(ready, 'grpc');
   }
@@ -71,9 +79,17 @@ export class ServiceStack {
   }
 
   #startEngine(ordinal: number): Promise<ReadyLine> {
-    const { profile, timeScale } = this.#options;
+    const { engine, timeScale } = this.#options;
+    if (engine.kind === 'vllm') {
+      const args = ['--blocks', String(engine.profile.totalBlocks + 1)];
+      return this.#start(`engine-${ordinal}`, SERVE_VLLM, {
+        args,
+        readyWithinMs: VLLM_READY_MS,
+        stopWithinMs: VLLM_STOP_MS,
+      });
+    }
     const args = [
-      ['--profile', profile.name],
+      ['--profile', engine.profile.name],
       ['--time-scale', String(timeScale)],
       ['--max-context', String(MAX_CONTEXT_TOKENS)],
       ['--log-level', 'warn'],
@@ -82,15 +98,17 @@ export class ServiceStack {
   }
 
   #environment(): Readonly<Record<string, string>> {
-    const { policy, pool, databaseUrl, profile, timeScale } = this.#options;
-    const { baseSeconds, perTokenSeconds, perTokenSquaredSeconds } = profile.prefillCost;
+    const { policy, pool, databaseUrl, engine, timeScale } = this.#options;
+    const { baseSeconds, perTokenSeconds, perTokenSquaredSeconds } = engine.profile.prefillCost;
     return {
       ...withoutOwnSettings(),
       DATABASE_URL: databaseUrl,
       HOLDFAST_GRPC_ADDRESS: '127.0.0.1:0',
       HOLDFAST_HTTP_ADDRESS: '127.0.0.1:0',
       HOLDFAST_POOL: pool,
-      HOLDFAST_ENGINES: this.#engineAddresses.join(','),
+      HOLDFAST_ENGINES: this.#engines
+        .map(({ address, kvControlAddress }) => `${address}/${kvControlAddress}`)
+        .join(','),
       HOLDFAST_POLICY: policy,
       HOLDFAST_TIME_SCALE: String(timeScale),
       HOLDFAST_PREFILL_COST: [baseSeconds, perTokenSeconds, perTokenSquaredSeconds].join(','),
@@ -116,7 +134,12 @@ export class ServiceStack {
   }
 }
 
-type SpawnOptions = Pick<ManagedProcessOptions, 'args' | 'env'>;
+type SpawnOptions = Pick<ManagedProcessOptions, 'args' | 'env' | 'readyWithinMs' | 'stopWithinMs'>;
+
+interface EngineAddress {
+  readonly address: string;
+  readonly kvControlAddress: string;
+}
 
 /** Settings of the caller's environment must not leak into the comparison; empty counts as not set. */
 const withoutOwnSettings = (): Record<string, string> =>
