@@ -22,7 +22,7 @@ const checks = [
   ['project graph', bin('nx'), ['graph', '--file=.nx/graph.json']],
   ['lint', bin('eslint'), ['.', '--max-warnings', '0']],
   ['types', bin('tsc'), ['-p', 'tsconfig.json', '--noEmit']],
-  ['dead code', bin('knip'), ['--no-progress']],
+  ['dead code', bin('knip'), ['--no-progress', '--no-config-hints']],
   ['build', bin('nx'), ['run-many', '-t', 'build', '--output-style=static']],
 ];
 
