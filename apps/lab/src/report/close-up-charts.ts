@@ -75,8 +75,9 @@ interface Bar {
 }
 
 /** Pure. One program: its turns and tools in one row, its pins in the other. Hovering a pin shows the decision. */
-export const timelineChart = ({ close }: CloseView, seconds: number): string => {
+export const timelineChart = ({ close }: CloseView): string => {
   const { turns, pins } = close.chosen;
+  const seconds = Math.max(1e-3, ...turns.map(({ finishedAt }) => finishedAt));
   const bars = [
     ...turns.flatMap((turn, index) => turnBars(turn, { index, next: turns[index + 1] })),
     ...pins.map(pinBar),
@@ -86,7 +87,17 @@ export const timelineChart = ({ close }: CloseView, seconds: number): string => 
     marginLeft: 46,
     x: { label: 'seconds after arrival', labelAnchor: 'center', domain: [0, seconds] },
     y: { type: 'band', domain: ['turns', 'pins'], label: null, padding: 0.15 },
-    marks: [Plot.barX(bars, { y: 'row', x1: 'from', x2: 'to', fill: 'colour', title: 'title' })],
+    marks: [
+      Plot.barX(bars, {
+        y: 'row',
+        x1: 'from',
+        x2: 'to',
+        fill: 'colour',
+        stroke: 'colour',
+        strokeWidth: 0.5,
+        title: 'title',
+      }),
+    ],
   });
 };
 

@@ -35,10 +35,6 @@ export const closeUpSection = (view: BenchView): string => {
 };
 
 const timelines = (views: readonly CloseView[]): string => {
-  const seconds = Math.max(
-    ...views.flatMap(({ close }) => close.chosen.turns.map(({ finishedAt }) => finishedAt)),
-    1e-3,
-  );
   const { programId } = views[0]!.close.chosen;
   const colours = {
     ...PHASES,
@@ -46,17 +42,18 @@ const timelines = (views: readonly CloseView[]): string => {
   };
   return [
     `<h4>One program: ${escapeHtml(programId)}</h4>`,
+    '<p>Each policy has its own scale of time.</p>',
     legend({ domain: Object.keys(colours), range: Object.values(colours) }),
-    `<div class="grid">${views.map((view) => oneTimeline(view, seconds)).join('')}</div>`,
+    `<div class="grid">${views.map((view) => oneTimeline(view)).join('')}</div>`,
   ].join('\n');
 };
 
-const oneTimeline = (view: CloseView, seconds: number): string => {
+const oneTimeline = (view: CloseView): string => {
   const { turns, pins } = view.close.chosen;
   const last = turns.at(-1)?.finishedAt ?? 0;
   const recomputed = turns.reduce((sum, turn) => sum + turn.recomputedTokens, 0);
   const note = `${turns.length} turns in ${shortNumber(last)} s, ${shortNumber(recomputed)} tokens computed again, ${pins.length} pins`;
-  return figure(view.policy, timelineChart(view, seconds) + pinTable(view), note);
+  return figure(view.policy, timelineChart(view) + pinTable(view), note);
 };
 
 const pinTable = ({ close }: CloseView): string => {
