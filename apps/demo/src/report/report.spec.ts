@@ -25,9 +25,14 @@ describe('the verdict', () => {
   it('says so when a policy loses, and when it makes no difference', () => {
     expect(verdictOf([aRow('a', 100, 100), aRow('b', 130, 100), aRow('c', 101, 100)])).toBe(
       'Against a, b LOST, its programs took 30 % longer (mean 130 s instead of 100 s): 10 % of the prompt tokens came ' +
-        'from a cache in both; c made no difference to completion time (mean 101 s instead of 100 s): 10 % of the ' +
+        'from a cache in both; c made no difference beyond the noise of 3 % (mean 101 s instead of 100 s): 10 % of the ' +
         'prompt tokens came from a cache in both.',
     );
+  });
+
+  it('claims nothing that the overhead of a busy machine could explain', () => {
+    const busy = { ...aRow('b', 150, 300), overheadSeconds: 90 };
+    expect(verdictOf([aRow('a', 200, 100), busy])).toContain('b made no difference beyond the noise of 31 %');
   });
 
   it('is empty for one policy', () => {

@@ -1,6 +1,6 @@
 import type { SummaryRow } from '../measure/summary.js';
 
-/** Differences of less than this share are called none. */
+/** Differences of less than this share are called none, however quiet the machine was. */
 const EVEN_SHARE = 0.02;
 
 /** Pure. What the figures say, in words: each policy against the first. Empty for one policy. */
@@ -16,10 +16,14 @@ const clauseOf = (row: SummaryRow, baseline: SummaryRow): string => {
   const jct = `mean ${seconds(row.jctSeconds.mean)} instead of ${seconds(baseline.jctSeconds.mean)}`;
   const cached = cachedClause(cachedShare(row), cachedShare(baseline));
   if (Math.abs(ratio - 1) < EVEN_SHARE)
-    return `${row.policy} made no difference to completion time (${jct}): ${cached}`;
+    return `${row.policy} made no difference beyond the noise of ${percent(noise)} (${jct}): ${cached}`;
   if (ratio < 1) return `${row.policy} completed programs in ${percent(1 - ratio)} less time (${jct}): ${cached}`;
   return `${row.policy} LOST, its programs took ${percent(ratio - 1)} longer (${jct}): ${cached}`;
 };
+
+/** Slowness of this machine shows between turns, where it is known, and within them, where it is not: a yardstick. */
+const overheadShare = ({ overheadSeconds, jctSeconds }: SummaryRow): number =>
+  jctSeconds.mean === 0 ? 0 : overheadSeconds / jctSeconds.mean;
 
 const cachedClause = (own: number, first: number): string =>
   percent(own) === percent(first)
