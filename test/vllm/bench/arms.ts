@@ -30,14 +30,14 @@ export const armsWith = (policy: string): readonly Arm[] => [
 ];
 
 /** KV blocks of 32 tokens, one of which is vLLM's own. */
-export const POOL_BLOCKS = 256;
+export const POOL_BLOCKS = 481;
 /** Tokens of KV that the pool holds. */
 export const POOL_TOKENS = (POOL_BLOCKS - 1) * 32;
 
 /** The scenarios: programs that compete for the pool, and one at a time. */
 export const SCENARIOS: Readonly<Record<ScenarioName, WorkloadShape>> = {
   contended: { programs: 14, arrivalsPerSecond: 0.7 },
-  alone: { programs: 4, arrivalsPerSecond: null },
+  alone: { programs: 2, arrivalsPerSecond: null },
 };
 
 /** One run of one arm. */

@@ -63,7 +63,7 @@ const bench = async (options: BenchOptions, signal: AbortSignal): Promise<readon
     const postgres = await startPostgres({ durable: false });
     closing.push(() => postgres.stop());
     log('starting vLLM twice, with and without the plug-in ...');
-    const args = ['--blocks', String(POOL_BLOCKS)];
+    const args = ['--blocks', String(POOL_BLOCKS), '--max-model-len', '5120'];
     const stock = await VllmProcess.start({ isStock: true, args: [...args, '--scheduling-policy', 'fcfs'] });
     closing.push(() => stock.stop());
     const plugin = await VllmProcess.start({ args });

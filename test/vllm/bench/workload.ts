@@ -23,8 +23,8 @@ export interface WorkloadShape {
 }
 
 const TURNS = 6;
-const FIRST_PROMPT_TOKENS = { from: 500, to: 900 };
-const NEW_TOKENS = { from: 80, to: 300 };
+const FIRST_PROMPT_TOKENS = { from: 1_200, to: 2_000 };
+const NEW_TOKENS = { from: 150, to: 450 };
 const OUTPUT_TOKENS = { from: 8, to: 24 };
 /** Lognormal, about a second. */
 const GAP = { medianSeconds: 0.9, sigma: 0.5 };
