@@ -50,18 +50,14 @@ const jestArgs = [
   '--disable-warning=ExperimentalWarning',
   'node_modules/jest/bin/jest.js',
 ];
-run('tests', process.execPath, [
-  ...jestArgs,
-  '--json',
-  `--outputFile=${report}`,
-  '--maxWorkers=2',
-  ...process.argv.slice(2),
-]);
+const reporters = ['--reporters=default', '--reporters=<rootDir>/tools/count-reporter.mjs'];
+run('tests', process.execPath, [...jestArgs, ...reporters, '--maxWorkers=2', ...process.argv.slice(2)], {
+  HOLDFAST_TEST_COUNTS: report,
+});
 try {
-  const result = JSON.parse(readFileSync(report, 'utf8'));
-  passed += result.numPassedTests;
-  // A suite that cannot even load has no tests to count.
-  failed += result.numFailedTests + result.numRuntimeErrorTestSuites;
+  const counts = JSON.parse(readFileSync(report, 'utf8'));
+  passed += counts.passed;
+  failed += counts.failed;
 } catch (error) {
   console.error(`no test report: ${error.message}`);
   failed += 1;
