@@ -15,7 +15,8 @@ const clauseOf = (row: SummaryRow, baseline: SummaryRow): string => {
   const ratio = row.jctSeconds.mean / baseline.jctSeconds.mean;
   const jct = `mean ${seconds(row.jctSeconds.mean)} instead of ${seconds(baseline.jctSeconds.mean)}`;
   const cached = cachedClause(cachedShare(row), cachedShare(baseline));
-  if (Math.abs(ratio - 1) < EVEN_SHARE)
+  const noise = Math.max(EVEN_SHARE, (overheadShare(row) + overheadShare(baseline)) / 2);
+  if (Math.abs(ratio - 1) < noise)
     return `${row.policy} made no difference beyond the noise of ${percent(noise)} (${jct}): ${cached}`;
   if (ratio < 1) return `${row.policy} completed programs in ${percent(1 - ratio)} less time (${jct}): ${cached}`;
   return `${row.policy} LOST, its programs took ${percent(ratio - 1)} longer (${jct}): ${cached}`;
