@@ -83,9 +83,10 @@ const mostOverdue = (
   for (const engine of context.state.engines.values()) {
     if (engine === idle || hasRoom(context, engine)) continue;
     const turn = engine.queue.peek();
-    if (turn === undefined) continue;
+    // Memory is kept for it where it is placed: only an engine that would stand still takes it.
+    if (turn === undefined || (turn.isPlaced && idle.inFlight.size > 0)) continue;
     const reloadSeconds = prefillSeconds(idle.description.prefillCost, turn.sharedTokens);
-    const movesAt = after(turn.submittedAt, seconds(reloadSeconds));
+    const movesAt = after(turn.queuedAt, seconds(reloadSeconds));
     if (best === null || movesAt < best.movesAt) best = { turn, movesAt };
   }
   return best;

@@ -11,6 +11,13 @@ const homeEngine = (context: Context, program: ProgramRecord): EngineRecord | nu
   return engine;
 };
 
+/** Pure. The engine on which the admission policy has kept memory for the program, if it says so and the engine takes work. */
+const placedEngine = (context: Context, program: ProgramRecord): EngineRecord | null => {
+  const engineId = context.options.profile.admission?.placementOf?.(context.policyStates.admission, program.programId);
+  const engine = engineId === undefined || engineId === null ? undefined : context.state.engines.get(engineId);
+  return engine === undefined || engine.draining ? null : engine;
+};
+
 /** Modifies state. The turn competes, unless the admission policy keeps it aside. */
 export const admitOrDefer = (context: Context, turn: TurnRecord): void => {
   const { admission } = context.options.profile;
@@ -57,7 +64,10 @@ const poolFacts = (context: Context): PoolFacts => ({
 export const enqueue = (context: Context, turn: TurnRecord): void => {
   turn.state = 'queued';
   turn.rank = rankOf(context, turn);
-  turn.queue = homeEngine(context, turn.program)?.queue ?? context.state.sharedQueue;
+  const placed = placedEngine(context, turn.program);
+  turn.queuedAt = context.now;
+  turn.isPlaced = placed !== null;
+  turn.queue = (placed ?? homeEngine(context, turn.program))?.queue ?? context.state.sharedQueue;
   turn.queue.push(turn);
   context.state.queuedTurns += 1;
 };
@@ -74,6 +84,7 @@ export const dequeue = (context: Context, turn: TurnRecord): void => {
 export const releaseQueue = (context: Context, engine: EngineRecord): void => {
   for (const turn of engine.queue.drain()) {
     turn.rank = rankOf(context, turn);
+    turn.isPlaced = false;
     turn.queue = context.state.sharedQueue;
     turn.queue.push(turn);
   }

@@ -22,6 +22,10 @@ export interface TurnRecord {
   rank: number;
   /** Queue it waits in; null when in none. */
   queue: TurnQueue | null;
+  /** When it began to compete for an engine: later than its submission if it was deferred. */
+  queuedAt: Instant;
+  /** The admission policy chose the engine that it waits for. */
+  isPlaced: boolean;
   /** Place in the heap of its queue; -1 when in none. */
   heapIndex: number;
   /** Engine it runs on, once dispatched. */
@@ -126,6 +130,8 @@ export interface KernelState {
   queuedTurns: number;
   /** A tick is scheduled. */
   isTicking: boolean;
+  /** Ticks that retention could have used. */
+  ticks: number;
   /** Programs between two turns that have a pin: what a retention policy may reconsider. */
   readonly idlePinned: Set<ProgramRecord>;
   nextTurnSequence: number;
@@ -144,6 +150,7 @@ export const emptyState = (): KernelState => ({
   deferred: new Map(),
   queuedTurns: 0,
   isTicking: false,
+  ticks: 0,
   idlePinned: new Set(),
   nextTurnSequence: 0,
   nextDecisionId: 1,

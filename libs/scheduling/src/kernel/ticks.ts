@@ -7,6 +7,9 @@ import { reconsider } from './retention.js';
 /** Programs whose retention one tick reconsiders at most, so that a tick costs the same with any number of them. */
 const RECONSIDERED_PER_TICK = 64;
 
+/** While nobody waits nobody wants what is held: one tick in so many is enough to keep pins alive. */
+const RELAXED_TICKS = 32;
+
 /** Modifies state. Starts the ticks when a policy wants them and there is something to look at. */
 export const keepTicking = (context: Context): void => {
   const { tickEvery } = context.options.profile;
@@ -22,10 +25,16 @@ export const tick = (context: Context): void => {
   if (profile.ordering.tickEvery !== undefined) {
     for (const turn of context.state.turns.values()) refreshRank(context, turn);
   }
-  if (profile.retention.tickEvery !== undefined) reconsiderSome(context);
+  if (profile.retention.tickEvery !== undefined && isDue(context)) reconsiderSome(context);
   releaseDeferred(context);
   dispatchWaiting(context);
   keepTicking(context);
+};
+
+/** Modifies state: counts the ticks. */
+const isDue = ({ state }: Context): boolean => {
+  state.ticks += 1;
+  return state.queuedTurns + state.deferred.size > 0 || state.ticks % RELAXED_TICKS === 0;
 };
 
 const reconsiderSome = (context: Context): void => {

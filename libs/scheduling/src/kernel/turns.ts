@@ -44,6 +44,8 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
     state: 'queued',
     rank: 0,
     queue: null,
+    queuedAt: context.now,
+    isPlaced: false,
     heapIndex: -1,
     engineId: null,
     dispatchedAt: null,

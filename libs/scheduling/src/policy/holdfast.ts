@@ -1,27 +1,31 @@
-import { seconds } from '../model/units.js';
 import { EXPECTED_GROWTH_DEFAULTS, expectedGrowthAdmission } from './admission/expected-growth.js';
 import { pinnedFirstProgramFcfs } from './ordering/pinned-first-program-fcfs.js';
 import type { ParameterReader } from './parameters.js';
 import type { PolicyProfile } from './registry.js';
 import { ELASTIC_DEFAULTS, elasticRetention } from './retention/elastic.js';
-import { fixedTtlRetention } from './retention/fixed-ttl.js';
+import { infinitePinRetention } from './retention/infinite-pin.js';
 import { neverRetention } from './retention/never.js';
 
-const WIDE = { minimum: 0, maximum: 1_000_000 };
-
+/**
+ * Modifies `parameters` by reading them. Holdfast's own policy (docs/policy.md). `theta`, `growth` and `stretch` are its
+ * numbers; `pins` and `admission` take one of its ingredients out, to see what it brings.
+ */
 export const readHoldfast = (parameters: ParameterReader): Omit<PolicyProfile, 'name' | 'tickEvery'> => {
-  const retention = elasticRetention({
-    ...ELASTIC_DEFAULTS,
-    theta: parameters.number('theta', ELASTIC_DEFAULTS.theta, WIDE),
-    letGo: parameters.number('letGo', ELASTIC_DEFAULTS.letGo, WIDE),
-    residentFactor: parameters.number('residentFactor', ELASTIC_DEFAULTS.residentFactor, WIDE),
+  const theta = parameters.number('theta', ELASTIC_DEFAULTS.theta, { minimum: 0, maximum: 1_000 });
+  const residentGrowth = parameters.number('growth', EXPECTED_GROWTH_DEFAULTS.residentGrowth, {
+    minimum: 0,
+    maximum: 1,
   });
-  const residentGrowth = parameters.number('growth', EXPECTED_GROWTH_DEFAULTS.residentGrowth, WIDE);
-  const fill = parameters.number('fill', EXPECTED_GROWTH_DEFAULTS.fill, WIDE);
-  const pins = parameters.choice('pins', 'elastic', ['elastic', 'infinite', 'never']);
+  const stretch = parameters.number('stretch', EXPECTED_GROWTH_DEFAULTS.stretch, { minimum: 0, maximum: 1_000 });
+  const retention = {
+    elastic: elasticRetention({ ...ELASTIC_DEFAULTS, theta }),
+    infinite: infinitePinRetention,
+    never: neverRetention,
+  }[parameters.choice('pins', 'elastic', ['elastic', 'infinite', 'never'])];
+  const hasAdmission = parameters.choice('admission', 'growth', ['growth', 'none']) === 'growth';
   return {
     ordering: pinnedFirstProgramFcfs,
-    retention: pins === 'elastic' ? retention : pins === 'never' ? neverRetention : fixedTtlRetention(seconds(1e6)),
-    ...(fill === 0 ? {} : { admission: expectedGrowthAdmission({ residentGrowth, fill }) }),
+    retention,
+    ...(hasAdmission ? { admission: expectedGrowthAdmission({ residentGrowth, stretch }) } : {}),
   };
 };

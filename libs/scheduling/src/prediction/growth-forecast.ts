@@ -17,6 +17,9 @@ const PARENT_PROGRAMS = 10;
 /** Weights are halved each time so many programs have ended: what is older than a few hundred hardly counts. */
 const HALF_LIFE_PROGRAMS = 500;
 
+/** Classes remembered: clients name them. */
+const MOST_CLASSES = 1_000;
+
 /** Pure. */
 const edgeAbove = (bin: number): number => FIRST_EDGE_TOKENS * Math.SQRT2 ** bin;
 
@@ -97,6 +100,8 @@ export class GrowthForecast {
   #ofClass(programClass: string): Growth {
     let growth = this.#byClass.get(programClass);
     if (growth === undefined) {
+      const oldest = this.#byClass.keys().next();
+      if (this.#byClass.size >= MOST_CLASSES && oldest.done !== true) this.#byClass.delete(oldest.value);
       growth = nothingKnown();
       this.#byClass.set(programClass, growth);
     }

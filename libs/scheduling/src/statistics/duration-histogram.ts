@@ -21,13 +21,19 @@ export const binOf = (durationSeconds: number): number => {
   return Math.min(BINS - 1, Math.ceil(Math.log(durationSeconds / FIRST_EDGE_SECONDS) / Math.log(EDGE_RATIO)));
 };
 
+const FADES_AT = 1_000;
+
 /** Weights of samples a bin. */
 export class DurationHistogram {
   readonly weights = new Float64Array(BINS);
   total = 0;
 
-  /** Modifies state. */
+  /** Modifies state. Weights are halved each time they reach a thousand samples, so that old ones fade. */
   add(durationSeconds: number, weight = 1): void {
+    if (this.total >= FADES_AT) {
+      for (let bin = 0; bin < BINS; bin += 1) this.weights[bin]! /= 2;
+      this.total /= 2;
+    }
     this.weights[binOf(durationSeconds)]! += weight;
     this.total += weight;
   }

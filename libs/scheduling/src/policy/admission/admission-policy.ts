@@ -1,4 +1,4 @@
-import type { ProgramId } from '../../model/ids.js';
+import type { EngineId, ProgramId } from '../../model/ids.js';
 import type { Instant } from '../../model/units.js';
 import type { EngineFacts, LearningPolicy, ProgramFacts, TurnFacts } from '../facts.js';
 
@@ -29,4 +29,6 @@ export interface AdmissionPolicy<S = unknown> extends LearningPolicy<S> {
    * order of deferral and lazily: whoever reads only the first few of thousands pays for those few.
    */
   release(state: S, deferred: Iterable<Candidate>, pool: PoolFacts): readonly ProgramId[];
+  /** Pure. The engine that an admitted program's turn should run on; absent or null: the pool chooses. */
+  placementOf?(state: S, programId: ProgramId): EngineId | null;
 }

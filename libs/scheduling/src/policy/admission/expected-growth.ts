@@ -1,4 +1,5 @@
 import type { EngineId, ProgramId } from '../../model/ids.js';
+import { after, between, seconds, toSeconds, type Instant } from '../../model/units.js';
 import { GrowthForecast } from '../../prediction/growth-forecast.js';
 import type { EngineFacts, PolicyFact, ProgramFacts } from '../facts.js';
 import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
@@ -7,16 +8,27 @@ import { WaitingLine } from './waiting-line.js';
 export interface ExpectedGrowthParameters {
   /** Share of the growth expected of programs that run already which is kept free for them, 0 to 1. */
   readonly residentGrowth: number;
-  /** Share of each engine's memory that claims may fill. */
-  readonly fill: number;
+  /** How far a program may fall behind for its size: it can be overtaken for this many times its expected stay. */
+  readonly stretch: number;
 }
 
-export const EXPECTED_GROWTH_DEFAULTS: ExpectedGrowthParameters = { residentGrowth: 0.25, fill: 1 };
+/**
+ * Growth 0: programs end at different times, so what one will grow by another one will have left. Stretch 1: whoever
+ * wants to stay for an hour lets those pass who want to stay for a minute and come within that hour.
+ */
+export const EXPECTED_GROWTH_DEFAULTS: ExpectedGrowthParameters = { residentGrowth: 0, stretch: 1 };
+
+/** Half of this weighs the newest programs: some hundred of them. */
+const STAY_WINDOW_TOKENS = 20_000_000;
+/** However large a client says its program is: a day. */
+const LONGEST_STAY_SECONDS = 86_400;
 
 /** What a program that runs holds of an engine's memory. */
 interface Claim {
-  engineId: EngineId;
-  tokens: number;
+  readonly engineId: EngineId;
+  readonly tokens: number;
+  /** First admission, or the last after its context was let go. */
+  readonly since: Instant;
 }
 
 export interface ExpectedGrowthState {
@@ -25,17 +37,24 @@ export interface ExpectedGrowthState {
   /** Sum of the claims on each engine, tokens. */
   readonly claimed: Map<EngineId, number>;
   readonly waiting: WaitingLine;
+  /** How long programs stayed since they were admitted, and which contexts they grew to: sums. */
+  readonly stay: { seconds: number; tokens: number };
 }
 
 /**
- * A program starts when its expected final context fits, on one engine, beside what the programs that run there hold and
- * part of what they will grow by. Started earlier it would fit, as new programs are small, and take memory from the others
- * later, when that costs them a rebuild: engines that admit whatever fits now tip into evicting everybody in turn.
+ * A program starts when its expected final context fits, on one engine, beside what the programs that run there hold.
+ * Started earlier it would fit, as new programs are small, and take memory from the others later, when that costs them a
+ * rebuild: engines that admit whatever fits now tip into evicting everybody in turn.
  *
  * A program claims memory from its start to its end, except while nothing holds its context between two turns
- * (`contextReleased`); when it returns it waits like a new one, but in order of first arrival, so ahead of those. Nobody
- * overtakes: whoever is first in line is admitted as soon as he fits, or when his engine has no other program. While
- * everybody fits, nobody waits.
+ * (`contextReleased`); when it returns it waits for what it had. Its turns run on the engine where it claims.
+ *
+ * The line is in order of first arrival plus `stretch` times the time for which the program is expected to stay, or to
+ * stay on, by its size hint or its class. So short programs pass long ones, but a program can be overtaken only by those
+ * that arrive within that time after it: nobody starves. Whoever is first is admitted as soon as he fits, or when the
+ * engine has nobody else. While everybody fits, nobody waits.
+ *
+ * A size hint orders, and does not claim: hints that are wrong by a factor must not idle memory.
  */
 export const expectedGrowthAdmission = (
   parameters: ExpectedGrowthParameters,
@@ -46,16 +65,17 @@ export const expectedGrowthAdmission = (
     claims: new Map(),
     claimed: new Map(),
     waiting: new WaitingLine(),
+    stay: { seconds: 0, tokens: 0 },
   }),
-  observe: (state, fact) => observe(parameters, state, fact),
+  observe: (state, fact, now) => observe(parameters, state, fact, now),
   admit: (state, candidate, pool) => {
     const { program } = candidate;
     const claim = state.claims.get(program.programId);
     if (claim !== undefined && pool.engines.some((engine) => isOpen(engine, claim.engineId))) return true;
     dropClaim(state, program.programId);
-    const isFirst = state.waiting.isFirst(program.arrivedAt, program.programId);
-    if (isFirst && tryAdmit(parameters, state, candidate, pool)) return true;
-    state.waiting.add(program.arrivedAt, program.programId);
+    const rank = rankOf(parameters, state, candidate);
+    if (state.waiting.isFirst(rank, program.programId) && tryAdmit(parameters, state, candidate, pool)) return true;
+    state.waiting.add(rank, program.programId);
     return false;
   },
   release: (state, _deferred, pool) => {
@@ -72,7 +92,22 @@ export const expectedGrowthAdmission = (
     }
     return released;
   },
+  placementOf: (state, programId) => state.claims.get(programId)?.engineId ?? null,
 });
+
+/** Pure. Place in the line: when the program arrived, later for those who will stay long. */
+const rankOf = (
+  { stretch }: ExpectedGrowthParameters,
+  state: ExpectedGrowthState,
+  { program, turn }: Candidate,
+): Instant => {
+  const { stay } = state;
+  if (stay.tokens === 0) return program.arrivedAt;
+  const done = program.turnsFinished === 0 ? 0 : turn.promptTokens;
+  const tokensToGo = Math.max(0, sizeOf(state, program, turn.promptTokens) - done);
+  const staySeconds = Math.min(LONGEST_STAY_SECONDS, (tokensToGo * stay.seconds) / stay.tokens);
+  return after(program.arrivedAt, seconds(stretch * staySeconds));
+};
 
 const isOpen = (engine: EngineFacts, engineId: EngineId): boolean =>
   engine.description.engineId === engineId && !engine.draining;
@@ -85,80 +120,118 @@ const capacityOf = ({ description }: EngineFacts): number =>
 const tryAdmit = (
   parameters: ExpectedGrowthParameters,
   state: ExpectedGrowthState,
-  { program, turn }: Candidate,
+  candidate: Candidate,
   pool: PoolFacts,
 ): boolean => {
-  const engine = engineFor(parameters, state, program, pool);
+  const { home, programId } = candidate.program;
+  const engines = pool.engines.filter((engine) => !engine.draining);
   // Without engines there is nothing to wait for here: the turn may as well wait in the pool's queue.
-  if (engine === null) return true;
-  const isNew = program.turnsFinished === 0;
-  const capacity = capacityOf(engine);
-  const final = expectedFinal(state, program, turn.promptTokens, capacity);
-  const needed = isNew ? final : turn.promptTokens + parameters.residentGrowth * (final - turn.promptTokens);
-  const { engineId } = engine.description;
-  const claimed = state.claimed.get(engineId) ?? 0;
-  if (claimed > 0 && claimed + needed > parameters.fill * capacity) return false;
-  setClaim(state, program.programId, {
-    engineId,
-    tokens: turn.promptTokens + parameters.residentGrowth * (final - turn.promptTokens),
-  });
+  if (engines.length === 0) return true;
+  const atHome = engines.find(
+    ({ description }) => description.engineId === home?.engineId && description.epoch === home.epoch,
+  );
+  const preferred = atHome === undefined ? [roomiest(state, engines)] : [atHome, roomiest(state, engines)];
+  const chosen = preferred.find((engine) => fits(parameters, state, candidate, engine));
+  if (chosen === undefined) return false;
+  const { promptTokens } = candidate.turn;
+  const growth = expectedFinal(state, candidate, chosen) - promptTokens;
+  const tokens = promptTokens + parameters.residentGrowth * growth;
+  setClaim(state, programId, { engineId: chosen.description.engineId, tokens, since: pool.now });
   return true;
 };
 
-/** Pure. The engine that holds its context, or the one with most room. */
-const engineFor = (
+/** Pure. A new program must find all of its expected growth, one that returns its context. */
+const fits = (
   parameters: ExpectedGrowthParameters,
   state: ExpectedGrowthState,
-  program: ProgramFacts,
-  pool: PoolFacts,
-): EngineFacts | null => {
-  let best: EngineFacts | null = null;
-  let mostRoom = -Infinity;
-  for (const engine of pool.engines) {
-    if (engine.draining) continue;
-    if (program.home?.engineId === engine.description.engineId && program.home.epoch === engine.description.epoch) {
-      return engine;
-    }
-    const room = parameters.fill * capacityOf(engine) - (state.claimed.get(engine.description.engineId) ?? 0);
-    if (room <= mostRoom) continue;
-    best = engine;
-    mostRoom = room;
-  }
-  return best;
+  candidate: Candidate,
+  engine: EngineFacts,
+): boolean => {
+  const claimed = state.claimed.get(engine.description.engineId) ?? 0;
+  if (claimed === 0) return true;
+  const { promptTokens } = candidate.turn;
+  const share = candidate.program.turnsFinished === 0 ? 1 : parameters.residentGrowth;
+  const growth = expectedFinal(state, candidate, engine) - promptTokens;
+  return claimed + promptTokens + share * growth <= capacityOf(engine);
 };
 
-const expectedFinal = (
+/** Pure. */
+const roomiest = (state: ExpectedGrowthState, engines: readonly EngineFacts[]): EngineFacts => {
+  const roomOf = (engine: EngineFacts): number =>
+    capacityOf(engine) - (state.claimed.get(engine.description.engineId) ?? 0);
+  return engines.reduce((best, engine) => (roomOf(engine) > roomOf(best) ? engine : best));
+};
+
+const expectedFinal = ({ forecast }: ExpectedGrowthState, { program, turn }: Candidate, engine: EngineFacts): number =>
+  forecast.expectedFinal(program.programClass, turn.promptTokens, capacityOf(engine));
+
+/** Pure. Final context by the client's hint, else by what its class is like; tokens. */
+const sizeOf = (
   { forecast }: ExpectedGrowthState,
   { programClass, expectedTokens }: ProgramFacts,
   contextTokens: number,
-  capacity: number,
 ): number =>
   expectedTokens === null
-    ? forecast.expectedFinal(programClass, contextTokens, capacity)
-    : Math.max(contextTokens, Math.min(expectedTokens, capacity));
+    ? forecast.expectedFinal(programClass, contextTokens, Infinity)
+    : Math.max(contextTokens, expectedTokens);
 
-const observe = (parameters: ExpectedGrowthParameters, state: ExpectedGrowthState, fact: PolicyFact): void => {
-  const { programId, programClass, contextTokens, home } = fact.program;
+/** Modifies `state`. */
+const grow = (
+  parameters: ExpectedGrowthParameters,
+  state: ExpectedGrowthState,
+  { program, turn, outputTokens }: Extract<PolicyFact, { readonly type: 'turnRan' }>,
+  now: Instant,
+): void => {
+  const { programId, programClass, contextTokens, home } = program;
+  const grown = turn.promptTokens + outputTokens;
+  if (contextTokens === 0) state.forecast.grew(programClass, null, turn.promptTokens);
+  state.forecast.grew(programClass, contextTokens === 0 ? turn.promptTokens : contextTokens, grown);
+  const claim = state.claims.get(programId);
+  const engineId = home?.engineId ?? claim?.engineId;
+  if (engineId === undefined) return;
+  const growth =
+    parameters.residentGrowth === 0 ? 0 : state.forecast.expectedFinal(programClass, grown, Infinity) - grown;
+  const tokens = grown + parameters.residentGrowth * growth;
+  setClaim(state, programId, { engineId, tokens, since: claim?.since ?? now });
+};
+
+const observe = (
+  parameters: ExpectedGrowthParameters,
+  state: ExpectedGrowthState,
+  fact: PolicyFact,
+  now: Instant,
+): void => {
+  const { programId, programClass, contextTokens } = fact.program;
   switch (fact.type) {
-    case 'turnRan': {
-      const grown = fact.turn.promptTokens + fact.outputTokens;
-      state.forecast.grew(programClass, contextTokens === 0 ? null : contextTokens, grown);
-      const claim = state.claims.get(programId);
-      const engineId = home?.engineId ?? claim?.engineId;
-      if (engineId === undefined) return;
-      const final = expectedFinal(state, fact.program, grown, Infinity);
-      setClaim(state, programId, { engineId, tokens: grown + parameters.residentGrowth * (final - grown) });
+    case 'turnRan':
+      grow(parameters, state, fact, now);
       return;
-    }
     case 'contextReleased':
       dropClaim(state, programId);
       return;
     case 'programEnded':
+      if (contextTokens > 0) {
+        state.forecast.ended(programClass, contextTokens);
+        learnStay(state, { claim: state.claims.get(programId), contextTokens, now });
+      }
       dropClaim(state, programId);
-      if (contextTokens > 0) state.forecast.ended(programClass, contextTokens);
       return;
     case 'toolCallEnded':
   }
+};
+
+/** Modifies `state`. */
+const learnStay = (
+  { stay }: ExpectedGrowthState,
+  ended: { readonly claim: Claim | undefined; readonly contextTokens: number; readonly now: Instant },
+): void => {
+  if (ended.claim === undefined) return;
+  if (stay.tokens > STAY_WINDOW_TOKENS) {
+    stay.tokens /= 2;
+    stay.seconds /= 2;
+  }
+  stay.tokens += ended.contextTokens;
+  stay.seconds += toSeconds(between(ended.claim.since, ended.now));
 };
 
 const setClaim = (state: ExpectedGrowthState, programId: ProgramId, claim: Claim): void => {

@@ -1,95 +1,78 @@
 import { prefillSeconds } from '../../model/engine.js';
 import { seconds, toSeconds, type Duration } from '../../model/units.js';
-import { bestReturnRate, DurationHistogram, shrunk } from '../../statistics/duration-histogram.js';
-import type { EngineFacts, PolicyFact } from '../facts.js';
+import { ToolDurations } from '../../prediction/tool-durations.js';
 import type { RetentionChoice, RetentionPolicy, RetentionView } from './retention-policy.js';
 
 export interface ElasticParameters {
-  /** Price of memory: seconds saved per second and share of the pool, when running turns fill it. */
+  /**
+   * Price of memory when running turns hold all of it, in seconds of computing saved per second and share of the pool: how
+   * much computing is worth giving up for memory.
+   */
   readonly theta: number;
-  /** What a turn whose KV is resident bids more than one that must rebuild. */
-  readonly residentFactor: number;
-  /** Weight of the parent's distribution, in samples. */
-  readonly kappa: number;
-  /** A context is let go when it is worth less than the price of memory by this factor: nothing flaps. */
-  readonly letGo: number;
   /** Between two looks at a context whose tool still runs. */
   readonly reconsiderEvery: Duration;
   /** Lifetime of a pin without a word from here: what a lost control plane costs an engine at most. */
   readonly ttl: Duration;
 }
 
-export const ELASTIC_DEFAULTS: ElasticParameters = {
-  theta: 0.7,
-  residentFactor: 100,
-  kappa: 10,
-  letGo: 1.2,
-  reconsiderEvery: seconds(1),
-  ttl: seconds(600),
-};
+/** Anything from 0.1 to 0.4 does about the same (docs/policy.md). */
+export const ELASTIC_DEFAULTS: ElasticParameters = { theta: 0.25, reconsiderEvery: seconds(1), ttl: seconds(600) };
 
-/** Horizons below this are not considered, seconds. */
-const SHORTEST_HORIZON_SECONDS = 0.2;
+/** What a turn whose KV is resident bids more than one that must rebuild: nobody is evicted to let somebody rebuild. */
+const RESIDENT_FACTOR = 10;
 /** However little runs, memory is not priced above theta / this. */
 const LEAST_RUNNING_SHARE = 0.1;
 
 export interface ElasticState {
-  readonly all: DurationHistogram;
-  readonly byTool: Map<string, DurationHistogram>;
+  readonly durations: ToolDurations;
 }
 
+/**
+ * Every context is held, at its price: seconds of computing that holding it saves, per second and share of the pool,
+ * `PR(context) * rate of return / share`. Pressure inside the engine takes the cheapest first.
+ *
+ * While turns wait, memory itself has a price, theta over the share that running turns hold: a rebuild costs those who
+ * run, so with little running, memory is dear and computing cheap. A context that is worth less than that is let go,
+ * once; while nobody waits, nothing is. As a tool runs on, its rate of return falls or rises, and the price with it.
+ */
 export const elasticRetention = (parameters: ElasticParameters): RetentionPolicy<ElasticState> => ({
   type: 'retention.elastic',
   holdsWhileWaiting: true,
   tickEvery: parameters.reconsiderEvery,
-  initialState: () => ({ all: prior(), byTool: new Map() }),
-  observe: (state, fact) => learn(state, fact),
-  choose: (state, view) => price(parameters, state, view),
+  initialState: () => ({ durations: new ToolDurations() }),
+  observe: (state, fact) => {
+    if (fact.type === 'toolCallEnded') state.durations.add(fact.tool, toSeconds(fact.duration));
+  },
+  choose: (state, view) => choose(parameters, state, view),
 });
 
-/** A broad guess that a few dozen calls outweigh: half of all tools return within a second, one in a hundred takes 100 s. */
-const prior = (): DurationHistogram => {
-  const histogram = new DurationHistogram();
-  for (const duration of [0.02, 0.1, 0.3, 0.6, 1, 2, 4, 10, 30, 100]) histogram.add(duration, 0.1);
-  return histogram;
-};
-
-const learn = (state: ElasticState, fact: PolicyFact): void => {
-  if (fact.type !== 'toolCallEnded') return;
-  const duration = toSeconds(fact.duration);
-  let histogram = state.byTool.get(fact.tool);
-  if (histogram === undefined) {
-    histogram = new DurationHistogram();
-    state.byTool.set(fact.tool, histogram);
-  }
-  histogram.add(duration);
-  state.all.add(duration);
-};
-
-const capacityTokens = ({ description }: EngineFacts): number =>
-  Math.max(1, description.totalBlocks * description.blockTokens);
-
-const price = (parameters: ElasticParameters, state: ElasticState, view: RetentionView): RetentionChoice => {
-  const { engine, contextTokens } = view;
-  const share = Math.max(1e-6, contextTokens / capacityTokens(engine));
-  const reloadSeconds = prefillSeconds(engine.description.prefillCost, contextTokens);
-  const global = shrunk(state.all, state.all.weights, 0);
-  const ofTool = view.tool === undefined ? global : shrunk(state.byTool.get(view.tool), global, parameters.kappa);
+const choose = (parameters: ElasticParameters, state: ElasticState, view: RetentionView): RetentionChoice => {
+  const { moment, engine, contextTokens, waitingTurns } = view;
+  const { totalBlocks, blockTokens, prefillCost } = engine.description;
+  const poolTokens = Math.max(1, totalBlocks * blockTokens);
+  const share = Math.max(1, contextTokens) / poolTokens;
+  const reloadSeconds = prefillSeconds(prefillCost, contextTokens);
   const elapsedSeconds = toSeconds(view.elapsed);
-  const returnRate = bestReturnRate(ofTool, elapsedSeconds, SHORTEST_HORIZON_SECONDS);
+  const returnRate = state.durations.returnRate(view.tool, elapsedSeconds);
   const value = (reloadSeconds * returnRate) / share;
-  const runningShare = Math.min(1, engine.activeTokens / capacityTokens(engine));
+  const runningShare = Math.min(1, engine.activeTokens / poolTokens);
   const memoryPrice = parameters.theta / Math.max(LEAST_RUNNING_SHARE, runningShare);
-  const bid = view.isPinned ? memoryPrice * parameters.residentFactor : memoryPrice;
-  const inputs = { value, bid, memoryPrice, runningShare, returnRate, reloadSeconds, elapsedSeconds, contextTokens };
-  const { waitingTurns } = view;
-  if (view.moment !== 'dispatch' && waitingTurns > 0 && value * parameters.letGo < memoryPrice) {
-    return { terms: null, bid, reason: 'others wait, and its memory is worth more to them', inputs };
-  }
-  return {
-    terms: { ttl: parameters.ttl, soft: false, value },
+  const bid = view.isPinned ? memoryPrice * RESIDENT_FACTOR : memoryPrice;
+  const inputs = {
+    value,
+    memoryPrice,
     bid,
-    reason: 'held at its price: whoever bids more may have the memory',
-    inputs,
+    returnRate,
+    reloadSeconds,
+    elapsedSeconds,
+    contextTokens,
+    runningShare,
+    waitingTurns,
   };
+  // At dispatch the tool is not known: the pin bridges the moment until it is.
+  if (moment !== 'dispatch' && waitingTurns > 0 && value < memoryPrice) {
+    return { terms: null, bid, reason: 'others wait, and the memory is worth more to them', inputs };
+  }
+  const terms = { ttl: parameters.ttl, soft: false, value };
+  return { terms, bid, reason: 'held at its price: whoever bids more may have the memory', inputs };
 };

@@ -1,0 +1,64 @@
+import { describe, expect, it } from '@jest/globals';
+import { seconds } from '../../model/units.js';
+import { aProgram, aRetentionView, someEngine } from '../policy.fixture.js';
+import { ELASTIC_DEFAULTS, elasticRetention, type ElasticState } from './elastic.js';
+
+const policy = elasticRetention(ELASTIC_DEFAULTS);
+
+const knowing = (durations: Readonly<Record<string, number>>): ElasticState => {
+  const state = policy.initialState();
+  for (let index = 0; index < 200; index += 1) {
+    for (const [tool, duration] of Object.entries(durations)) {
+      const fact = {
+        type: 'toolCallEnded',
+        program: aProgram(),
+        tool,
+        duration: seconds(duration),
+        inferred: false,
+      } as const;
+      policy.observe(state, fact, aRetentionView().now);
+    }
+  }
+  return state;
+};
+
+const valueOf = (state: ElasticState, view: Parameters<typeof policy.choose>[1]): number =>
+  policy.choose(state, view).terms?.value ?? 0;
+
+describe('elastic retention', () => {
+  it('holds every context while nobody waits, however long its tool', () => {
+    const state = knowing({ build: 3_000 });
+    const choice = policy.choose(state, aRetentionView({ tool: 'build', waitingTurns: 0 }));
+    expect(choice.terms).toMatchObject({ soft: false, ttl: ELASTIC_DEFAULTS.ttl });
+  });
+
+  it('lets the context of a long tool go when others wait, and keeps that of a short one', () => {
+    const state = knowing({ build: 3_000, grep: 0.3 });
+    expect(policy.choose(state, aRetentionView({ tool: 'build', waitingTurns: 5 })).terms).toBeNull();
+    expect(policy.choose(state, aRetentionView({ tool: 'grep', waitingTurns: 5 })).terms).not.toBeNull();
+  });
+
+  it('lets nothing go at dispatch, when the tool is not known', () => {
+    const view = aRetentionView({ moment: 'dispatch', waitingTurns: 5 });
+    expect(policy.choose(knowing({ build: 3_000 }), view).terms).not.toBeNull();
+  });
+
+  it('values a context by how soon it will be used', () => {
+    const state = knowing({ build: 300, grep: 0.3 });
+    const build = valueOf(state, aRetentionView({ tool: 'build' }));
+    expect(valueOf(state, aRetentionView({ tool: 'grep' }))).toBeGreaterThan(10 * build);
+    const after = (elapsed: number): number =>
+      valueOf(state, aRetentionView({ moment: 'reconsider', tool: 'build', elapsed: seconds(elapsed) }));
+    expect(after(280)).toBeGreaterThan(2 * after(60));
+  });
+
+  it('bids more the less runs, and more for a context that is there', () => {
+    const state = policy.initialState();
+    const { totalBlocks, blockTokens } = someEngine().description;
+    const busy = someEngine({ activeTokens: totalBlocks * blockTokens });
+    const bid = (view: Parameters<typeof policy.choose>[1]): number => policy.choose(state, view).bid ?? 0;
+    const resident = bid(aRetentionView({ moment: 'dispatch', engine: busy }));
+    expect(bid(aRetentionView({ moment: 'dispatch' }))).toBeGreaterThan(resident);
+    expect(bid(aRetentionView({ moment: 'dispatch', engine: busy, isPinned: false }))).toBeLessThan(resident);
+  });
+});
