@@ -1,4 +1,5 @@
-// The specs that need a real vLLM: `npm run test:vllm`. One at a time, since two engines would share two cores.
+// The specs that need a real vLLM: `npm run test:vllm`. Two files at a time: most of it is engines that start, each on
+// one core.
 import { fileURLToPath } from 'node:url';
 import base from '../../jest.config.mjs';
 
@@ -8,5 +9,5 @@ export default {
   roots: ['<rootDir>/test/vllm'],
   testMatch: ['**/*.vllm.ts'],
   testTimeout: 300_000,
-  maxWorkers: 1,
+  maxWorkers: 2,
 };
