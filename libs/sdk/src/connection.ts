@@ -22,6 +22,8 @@ const channelOptions = {
   'grpc.keepalive_timeout_ms': 10_000,
   'grpc.max_receive_message_length': MAX_RECEIVE_BYTES,
   // Retries are this package's; a name server has no say in them.
+  // Retries are this package's own; gRPC's retry layer costs every call and keeps its messages.
+  'grpc.enable_retries': 0,
   'grpc.service_config_disable_resolution': 1,
   // close() closes this client's connection and no other's.
   'grpc.use_local_subchannel_pool': 1,

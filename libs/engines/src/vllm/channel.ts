@@ -27,6 +27,8 @@ export const channelOptions = (options: VllmClientOptions): ChannelOptions => {
     'grpc.initial_reconnect_backoff_ms': Math.min(100, timeouts.maxReconnectMs),
     'grpc.min_reconnect_backoff_ms': Math.min(100, timeouts.maxReconnectMs),
     'grpc.max_reconnect_backoff_ms': timeouts.maxReconnectMs,
+    // What may be tried again is decided by the caller; gRPC's own retry layer costs every call and keeps its messages.
+    'grpc.enable_retries': 0,
     // One connection a client: a client that backs off does not slow another one of the same address down.
     'grpc.use_local_subchannel_pool': 1,
     ...(options.tls?.serverName === undefined ? {} : { 'grpc.ssl_target_name_override': options.tls.serverName }),
