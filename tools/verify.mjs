@@ -52,7 +52,7 @@ const jestArgs = [
 ];
 const reporters = ['--reporters=default', '--reporters=<rootDir>/tools/count-reporter.mjs'];
 run('tests', process.execPath, [...jestArgs, ...reporters, '--maxWorkers=2', ...process.argv.slice(2)], {
-  HOLDFAST_TEST_COUNTS: report,
+  TEST_COUNTS_FILE: report,
 });
 try {
   const counts = JSON.parse(readFileSync(report, 'utf8'));
