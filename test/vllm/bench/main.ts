@@ -3,7 +3,16 @@ import { writeFileSync } from 'node:fs';
 import { startPostgres } from '@holdfast/platform';
 import { Command, InvalidArgumentError } from 'commander';
 import { VllmProcess } from '../support/vllm-process.js';
-import { armsWith, POOL_BLOCKS, POOL_TOKENS, runArm, SCENARIOS, type Arm, type ScenarioName } from './arms.js';
+import {
+  armsWith,
+  POOL_BLOCKS,
+  POOL_TOKENS,
+  runArm,
+  SCENARIOS,
+  type Arm,
+  type ArmName,
+  type ScenarioName,
+} from './arms.js';
 import { type BenchRow, rowOf, tableOf } from './report.js';
 import { finalContextTokens, planWorkload } from './workload.js';
 
@@ -12,6 +21,7 @@ interface BenchOptions {
   readonly seed: number;
   readonly policy: string;
   readonly scenarios: readonly ScenarioName[];
+  readonly arms: readonly ArmName[];
   readonly json?: string;
 }
 
@@ -33,6 +43,13 @@ const scenarioList = (text: string): readonly ScenarioName[] =>
     throw new InvalidArgumentError(`Allowed: ${Object.keys(SCENARIOS).join(', ')}, separated by commas.`);
   });
 
+const armList = (text: string): readonly ArmName[] =>
+  text.split(',').map((name) => {
+    const arm = armsWith('static-ttl').find((known) => known.name === name);
+    if (arm !== undefined) return arm.name;
+    throw new InvalidArgumentError('Allowed: stock, order, holdfast, separated by commas.');
+  });
+
 const readOptions = (): BenchOptions =>
   new Command('npm run bench:vllm --')
     .description(DESCRIPTION)
@@ -41,6 +58,7 @@ const readOptions = (): BenchOptions =>
     .option('--seed <number>', 'seed of the first round', wholeFrom(0, 2 ** 31), 11)
     .option('--policy <policy>', 'policy of the third arm', 'static-ttl:ttl=8s')
     .option('--scenarios <list>', 'which', scenarioList, scenarioList('contended,alone'))
+    .option('--arms <list>', 'which', armList, armList('stock,order,holdfast'))
     .option('--json <file>', 'also write the figures')
     .parse()
     .opts<BenchOptions>();
@@ -68,11 +86,12 @@ const bench = async (options: BenchOptions, signal: AbortSignal): Promise<readon
     closing.push(() => stock.stop());
     const plugin = await VllmProcess.start({ args });
     closing.push(() => plugin.stop());
+    const arms = armsWith(options.policy).filter(({ name }) => options.arms.includes(name));
     let ordinal = 0;
     for (const scenario of options.scenarios) {
       log(describeScenario(scenario, options.seed));
       for (let round = 1; round <= options.rounds; round += 1) {
-        for (const arm of inTurn(armsWith(options.policy), round)) {
+        for (const arm of inTurn(arms, round)) {
           signal.throwIfAborted();
           ordinal += 1;
           const engine = arm.hasPlugin ? plugin : stock;
