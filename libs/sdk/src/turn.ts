@@ -89,6 +89,8 @@ export async function receiveTurn(call: TurnCall): Promise<TurnResult> {
   }
 }
 
+const isFinished = ({ event }: wire.RunTurnResponse): boolean => event?.$case === 'finished';
+
 async function receiveOnce(
   { connection, request, scope, feed }: TurnCall,
   progressed: () => void,
@@ -99,7 +101,7 @@ async function receiveOnce(
   let started: wire.TurnStarted | undefined;
   let result: TurnResult | undefined;
   try {
-    for await (const { event } of connection.stream(runTurn, request, scope)) {
+    for await (const { event } of connection.stream(runTurn, request, { ...scope, isLast: isFinished })) {
       switch (event?.$case) {
         case 'queued':
           queued = event.value;

@@ -46,7 +46,9 @@ export class TurnRelay implements TurnReader {
     this.#options = options;
     options.stream.on('drain', this.#onDrain);
     options.turn.attach(this);
-    this.advance();
+    // A turn that was dispatched at once has its request to the engine on the way first: the engine's work is what the
+    // caller waits for.
+    setImmediate(() => this.advance());
   }
 
   /** True while the caller's stream is full. */

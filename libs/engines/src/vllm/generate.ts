@@ -31,26 +31,27 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
   if (call.signal.aborted) {
     throw new EngineError({ reason: 'CALLER_CANCELLED', engineId, message: 'Generate: aborted before it was sent' });
   }
-  const controller = new AbortController();
-  const signal = AbortSignal.any([call.signal, controller.signal]);
   const stream = startCall(call, context);
   let complete: GenerateEvent | undefined;
-  const grace = { timer: undefined as NodeJS.Timeout | undefined };
+  const grace = { timer: undefined as NodeJS.Timeout | undefined, isOver: false };
   try {
-    const pull = { engineId, method: 'Generate', client, signal, idleMs: timeouts.streamIdleMs };
+    const pull = { engineId, method: 'Generate', client, signal: call.signal, idleMs: timeouts.streamIdleMs };
     for await (const message of pullMessages(stream, { ...pull, firstMessageMs: timeouts.firstMessageMs })) {
       const event = protocol.accept(message);
       if (event?.type === 'complete') {
         // Held until the end of the stream, so that nothing can contradict it afterwards.
         complete = event;
-        grace.timer = setTimeout(() => controller.abort(), END_GRACE_MS);
+        grace.timer = setTimeout(() => {
+          grace.isOver = true;
+          stream.cancel();
+        }, END_GRACE_MS);
       } else if (event !== undefined) {
         yield event;
       }
     }
     protocol.end();
   } catch (error) {
-    if (complete === undefined || !controller.signal.aborted) throw error;
+    if (complete === undefined || !grace.isOver) throw error;
   } finally {
     clearTimeout(grace.timer);
   }
