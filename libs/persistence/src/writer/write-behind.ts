@@ -79,7 +79,13 @@ export class WriteBehind {
   private readonly abort = new AbortController();
 
   constructor(options: WriteBehindOptions) {
-    this.options = { softLimit: 20_000, softLimitBytes: 64 * 2 ** 20, maxBatch: 500, gatherFor: millis(10), ...options };
+    this.options = {
+      softLimit: 20_000,
+      softLimitBytes: 64 * 2 ** 20,
+      maxBatch: 500,
+      gatherFor: millis(10),
+      ...options,
+    };
   }
 
   /**
