@@ -3,6 +3,7 @@
  * error details that ride on a gRPC status. Written by hand are `errors.ts`, `time.ts` and `descriptors.ts`.
  */
 export * as program from './program.js';
+export * as chunk from './chunk.js';
 export * as kv from './kv.js';
 export * as vllm from './vllm.js';
 export { Reason } from './generated/holdfast/errors/v1/reasons.js';

@@ -1,0 +1,2 @@
+export * from './generated/holdfast/chunk/v1/chunk.js';
+export * from './generated/holdfast/chunk/v1/chunk_engine_service.js';
