@@ -9,6 +9,8 @@ import { totalBlocksOf } from './load-from-proto.js';
 /** What vLLM uses where its servicer does not say: `--block-size` and `--max-num-seqs`. */
 const STOCK_BLOCK_TOKENS = 16;
 const STOCK_MAX_RUNNING = 256;
+/** A connection attempt takes its time beside the wait before it. */
+const RECONNECT_SLACK_MS = 1_000;
 
 const stockCapabilities: EngineCapabilities = { pins: false, softPins: false, ordersByRank: false };
 
@@ -36,6 +38,7 @@ export const discover = async (link: EngineLink): Promise<EngineInfo> => {
 
 /** Undefined when the engine has no KvControl: nobody serves it, or nobody listens on its own address. */
 const findKvControl = async (link: EngineLink): Promise<kv.GetInfoResponse | undefined> => {
+  if (link.description?.capabilities.pins === true) await reconnected(link);
   try {
     return await link.unary('GetInfo', link.kvControl, link.kvControl.getInfo, {});
   } catch (error) {
@@ -46,6 +49,15 @@ const findKvControl = async (link: EngineLink): Promise<kv.GetInfoResponse | und
     throw error;
   }
 };
+
+/**
+ * Resolves when KvControl is connected, or has had the time for it. After a restart of the engine its channel may still
+ * be between two attempts, which would look like an engine that came back without it.
+ */
+const reconnected = ({ kvControl, timeouts }: EngineLink): Promise<void> =>
+  new Promise((resolve) => {
+    kvControl.waitForReady(Date.now() + timeouts.maxReconnectMs + RECONNECT_SLACK_MS, () => resolve());
+  });
 
 type Facts = Pick<EngineInfo, 'description' | 'kind' | 'version'>;
 
