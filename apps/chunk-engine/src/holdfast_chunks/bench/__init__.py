@@ -1,0 +1,1 @@
+"""What the quality of reuse is measured with."""

@@ -1,0 +1,1 @@
+"""Stored KV: variants, files, tiers, events."""

@@ -1,0 +1,1 @@
+"""The transformer: configuration, weights, rotation, layers, tokens."""

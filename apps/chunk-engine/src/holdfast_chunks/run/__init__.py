@@ -1,0 +1,1 @@
+"""Execution of a plan: prefill, choice of tokens, statistics, decoding, comparison."""

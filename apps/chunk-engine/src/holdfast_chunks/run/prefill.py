@@ -1,0 +1,122 @@
+"""Prefill that computes some rows and takes the others from stored KV."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch.nn import functional
+
+from holdfast_chunks.kv.variant import SpanKv
+from holdfast_chunks.model.llama import Llama
+
+
+class PromptKv:
+    """Rotated keys, and values, of a prompt and of the answer that grows behind it."""
+
+    def __init__(self, model: Llama, capacity: int) -> None:
+        config = model.config
+        shape = (config.layers, config.kv_heads, capacity, config.head_dim)
+        self._model = model
+        self.keys = torch.zeros(shape, dtype=model.dtype, device=model.device)
+        self.values = torch.zeros(shape, dtype=model.dtype, device=model.device)
+        self.length = 0
+
+    def place(self, start: int, span: SpanKv) -> None:
+        """Put stored KV at its positions in this prompt, rotating the keys to them."""
+        end = start + span.token_count
+        positions = torch.arange(start, end, device=self._model.device)
+        self.keys[:, :, start:end] = self._model.rope.rotate(span.keys.to(self.keys), positions)
+        self.values[:, :, start:end] = span.values.to(self.values)
+
+    def fork(self, length: int) -> PromptKv:
+        """A copy of the first tokens with the same capacity."""
+        twin = PromptKv(self._model, self.keys.shape[2])
+        twin.keys[:, :, :length] = self.keys[:, :, :length]
+        twin.values[:, :, :length] = self.values[:, :, :length]
+        twin.length = length
+        return twin
+
+
+@dataclass(frozen=True)
+class RowGroup:
+    """Rows that are computed together in the first `layers` layers."""
+
+    rows: Sequence[int]
+    layers: int
+
+
+class UnrotatedKeys:
+    """Keys of computed rows before rotation, for storing."""
+
+    def __init__(self, model: Llama, tokens: int) -> None:
+        config = model.config
+        self.keys = torch.zeros(
+            (config.layers, config.kv_heads, tokens, config.head_dim), dtype=model.dtype, device=model.device
+        )
+
+
+def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
+    """Causal attention of rows at absolute positions over keys 0.. of the prompt."""
+    count, span = rows.shape[0], keys.shape[1]
+    if count == span:
+        mask, is_causal = None, True
+    else:
+        mask, is_causal = torch.arange(span, device=rows.device)[None, :] <= rows[:, None], False
+    attended: torch.Tensor = functional.scaled_dot_product_attention(
+        queries[None], keys[None], values[None], attn_mask=mask, is_causal=is_causal, enable_gqa=True
+    )[0]
+    return attended
+
+
+def prefill(
+    model: Llama,
+    token_ids: torch.Tensor,
+    kv: PromptKv,
+    groups: Sequence[RowGroup],
+    unrotated: UnrotatedKeys | None = None,
+) -> torch.Tensor:
+    """Compute the rows of the groups layer by layer over `kv`, which holds the others. Returns their last hidden rows.
+
+    Rows of a group leave after its number of layers; above them their stored KV is used. The last prompt token must be
+    in a group with all layers.
+    """
+    total = int(token_ids.shape[0])
+    depth = torch.zeros(total, dtype=torch.long)
+    for group in groups:
+        depth[torch.tensor(list(group.rows), dtype=torch.long)] = group.layers
+    rows = torch.nonzero(depth > 0).flatten()
+    depth = depth[rows].to(model.device)
+    rows = rows.to(model.device)
+    hidden = model.embed(token_ids[rows])
+    for layer in range(model.config.layers):
+        if layer > 0 and bool((depth <= layer).any()):
+            keep = depth > layer
+            rows, hidden, depth = rows[keep], hidden[keep], depth[keep]
+        queries, keys, values = model.project(layer, hidden)
+        kv.keys[layer].index_copy_(1, rows, model.rope.rotate(keys, rows))
+        kv.values[layer].index_copy_(1, rows, values)
+        if unrotated is not None:
+            unrotated.keys[layer].index_copy_(1, rows, keys)
+        attended = attend(
+            model.rope.rotate(queries, rows), kv.keys[layer][:, :total], kv.values[layer][:, :total], rows
+        )
+        hidden = model.finish(layer, hidden, attended)
+    kv.length = total
+    return hidden
+
+
+def extend(model: Llama, token_ids: torch.Tensor, kv: PromptKv) -> torch.Tensor:
+    """Compute tokens behind `kv.length`. Returns their last hidden rows."""
+    start, end = kv.length, kv.length + int(token_ids.shape[0])
+    rows = torch.arange(start, end, device=model.device)
+    hidden = model.embed(token_ids)
+    for layer in range(model.config.layers):
+        queries, keys, values = model.project(layer, hidden)
+        kv.keys[layer][:, start:end] = model.rope.rotate(keys, rows)
+        kv.values[layer][:, start:end] = values
+        attended = attend(model.rope.rotate(queries, rows), kv.keys[layer][:, :end], kv.values[layer][:, :end], rows)
+        hidden = model.finish(layer, hidden, attended)
+    kv.length = end
+    return hidden
