@@ -12,7 +12,11 @@ const SERVICE = 'holdfast-control-plane';
 export const runService = async (config: Config): Promise<number> => {
   const logger = createLogger({ service: SERVICE, level: config.HOLDFAST_LOG_LEVEL });
   const endpoint = config.OTEL_EXPORTER_OTLP_ENDPOINT;
-  const telemetry = startTelemetry({ serviceName: SERVICE, ...(endpoint === undefined ? {} : { endpoint }) });
+  const telemetry = startTelemetry({
+    serviceName: SERVICE,
+    sampleRatio: config.HOLDFAST_TRACE_RATIO,
+    ...(endpoint === undefined ? {} : { endpoint }),
+  });
   const signal = onShutdownSignal();
   let fail: (exitCode: number) => void = () => undefined;
   const failed = new Promise<number>((resolve) => {

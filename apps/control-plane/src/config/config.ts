@@ -143,6 +143,9 @@ const shape = {
     .url({ protocol: /^https?$/ })
     .meta({ description: 'Where traces go, by OTLP over HTTP.', allowed: 'an http or https URL' })
     .optional(),
+  HOLDFAST_TRACE_RATIO: numberSetting({ min: 0, max: 1 })
+    .meta({ description: 'Share of the traces begun here that are recorded; a caller who traces decides for its own.' })
+    .prefault('1'),
 };
 
 /** Schema of the environment of the control plane. */
