@@ -325,6 +325,12 @@ export interface BuildPart {
   tokenIds: number[];
 }
 
+/** BuildContext is one more prefix that a variant is computed behind. */
+export interface BuildContext {
+  /** What precedes the chunk, in order. */
+  parts: BuildPart[];
+}
+
 /** BuildItem is one variant to make. */
 export interface BuildItem {
   /** Its name. Its prefix_chunk_ids are those of the prefix parts with an id. */
@@ -335,6 +341,11 @@ export interface BuildItem {
   prefix: BuildPart[];
   /** The chunk. */
   tokenIds: number[];
+  /**
+   * With any of these the stored KV is the mean over prefix and them. The mean over several contexts is nearer to the KV
+   * behind an unknown one than the KV behind any of them. Such a variant is not canonical.
+   */
+  moreContexts: BuildContext[];
 }
 
 /** BuildRequest asks for variants. */
@@ -2597,8 +2608,63 @@ export const BuildPart: MessageFns<BuildPart> = {
   },
 };
 
+function createBaseBuildContext(): BuildContext {
+  return { parts: [] };
+}
+
+export const BuildContext: MessageFns<BuildContext> = {
+  encode(message: BuildContext, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.parts) {
+      BuildPart.encode(v!, writer.uint32(10).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): BuildContext {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseBuildContext();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.parts.push(BuildPart.decode(reader, reader.uint32()));
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<BuildContext>, I>>(base?: I): BuildContext {
+    return BuildContext.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<BuildContext>, I>>(object: I): BuildContext {
+    const message = createBaseBuildContext();
+    message.parts = object.parts?.map((e) => BuildPart.fromPartial(e)) || [];
+    return message;
+  },
+};
+
 function createBaseBuildItem(): BuildItem {
-  return { variant: undefined, prefix: [], tokenIds: [] };
+  return { variant: undefined, prefix: [], tokenIds: [], moreContexts: [] };
 }
 
 export const BuildItem: MessageFns<BuildItem> = {
@@ -2615,6 +2681,9 @@ export const BuildItem: MessageFns<BuildItem> = {
         writer.uint32(v);
       }
       writer.join();
+    }
+    for (const v of message.moreContexts) {
+      BuildContext.encode(v!, writer.uint32(34).fork()).join();
     }
     return writer;
   },
@@ -2666,6 +2735,14 @@ export const BuildItem: MessageFns<BuildItem> = {
 
             break;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.moreContexts.push(BuildContext.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -2688,6 +2765,7 @@ export const BuildItem: MessageFns<BuildItem> = {
       : undefined;
     message.prefix = object.prefix?.map((e) => BuildPart.fromPartial(e)) || [];
     message.tokenIds = object.tokenIds?.map((e) => e) || [];
+    message.moreContexts = object.moreContexts?.map((e) => BuildContext.fromPartial(e)) || [];
     return message;
   },
 };
