@@ -27,7 +27,9 @@ class EventLog:
         self._events: deque[StoreEvent] = deque(maxlen=_KEPT)
         self.sequence = 0
 
-    def add(self, kind: str, *, variant_id: str = "", generation: int = 0, request_id: str = "", detail: str = "") -> None:
+    def add(
+        self, kind: str, *, variant_id: str = "", generation: int = 0, request_id: str = "", detail: str = ""
+    ) -> None:
         """Append."""
         self.sequence += 1
         self._events.append(StoreEvent(self.sequence, kind, variant_id, generation, request_id, detail))

@@ -32,8 +32,8 @@ class Llama:
         weights, config = self.weights.layers[layer], self.config
         mixed = functional.linear(self._norm(hidden, weights.input_norm), weights.qkv)
         heads = mixed.view(hidden.shape[0], config.heads + 2 * config.kv_heads, config.head_dim).transpose(0, 1)
-        queries, keys, values = heads.split((config.heads, config.kv_heads, config.kv_heads))
-        return queries, keys, values
+        end = config.heads + config.kv_heads
+        return heads[: config.heads], heads[config.heads : end], heads[end:]
 
     def finish(self, layer: int, hidden: torch.Tensor, attended: torch.Tensor) -> torch.Tensor:
         """Rows after the layer: output projection, residual, feed-forward, residual."""

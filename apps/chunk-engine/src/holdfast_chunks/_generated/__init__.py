@@ -1,0 +1,1 @@
+"""Generated from proto/holdfast/chunk/v1. Never edited."""

@@ -1,1 +1,0 @@
-"""What the quality of reuse is measured with."""

@@ -1,0 +1,174 @@
+"""Executes plans: loads, chooses, computes, and reports the work that was really done."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import torch
+
+from holdfast_chunks.errors import ChunkEngineError, Reason
+from holdfast_chunks.kv.store import Loaded, Miss, VariantStore
+from holdfast_chunks.kv.variant import SpanKv, Variant, mean_kv
+from holdfast_chunks.model.llama import Llama
+from holdfast_chunks.model.tokens import token_digest
+from holdfast_chunks.run.plan import Plan, Segment, Selector, Work, check_plan
+from holdfast_chunks.run.prefill import PromptKv, RowGroup, UnrotatedKeys, prefill
+from holdfast_chunks.run.select import all_rows, best_of, token_scores
+
+
+@dataclass
+class SegmentWork:
+    """What was done for one segment."""
+
+    segment: Segment
+    loaded: Loaded | None = None
+    miss: Miss | None = None
+    recomputed: list[int] = field(default_factory=list)  # from the start of the segment
+
+    @property
+    def depth_limit(self) -> int:
+        """Layers that recomputed tokens go through; 0 means all."""
+        return self.segment.stop_after if self.loaded is not None else 0
+
+
+@dataclass(frozen=True)
+class Prefilled:
+    """A prompt whose KV is complete."""
+
+    kv: PromptKv
+    hidden: torch.Tensor
+    work: tuple[SegmentWork, ...]
+    load_ms: float
+    select_ms: float
+    prefill_ms: float
+
+
+class Executor:
+    """Not thread-safe: one prompt at a time."""
+
+    def __init__(self, model: Llama, store: VariantStore) -> None:
+        self.model = model
+        self._store = store
+
+    def prefill(self, token_ids: Sequence[int], plan: Plan, *, salt: str, room: int) -> Prefilled:
+        """Make the KV of a prompt by its plan, with room for an answer of that many tokens."""
+        layers = self.model.config.layers
+        check_plan(plan, prompt_tokens=len(token_ids), layers=layers)
+        ids = torch.tensor(list(token_ids), device=self.model.device)
+        kv = PromptKv(self.model, len(token_ids) + room)
+        began = time.perf_counter()
+        work = self._load(token_ids, plan, kv, salt)
+        loaded = time.perf_counter()
+        self._select(ids, plan, kv, work)
+        selected = time.perf_counter()
+        groups = [
+            RowGroup([item.segment.start + index for index in item.recomputed], item.depth_limit or layers)
+            for item in work
+        ]
+        hidden = prefill(self.model, ids, kv, groups)
+        done = time.perf_counter()
+        return Prefilled(
+            kv, hidden, tuple(work), 1e3 * (loaded - began), 1e3 * (selected - loaded), 1e3 * (done - selected)
+        )
+
+    def build(self, variant: Variant, prefixes: Sequence[Sequence[int]], token_ids: Sequence[int]) -> Variant:
+        """Compute a chunk behind each prefix and store the mean. Modifies the store."""
+        spans = [self.compute_span(prefix, token_ids) for prefix in prefixes]
+        made = replace(
+            variant,
+            token_digest=token_digest(token_ids),
+            token_count=len(token_ids),
+            built_at=len(prefixes[0]),
+            prefix_digest=token_digest(prefixes[0]) if len(prefixes) == 1 else b"",
+            is_canonical=len(prefixes) == 1,
+        )
+        return self._store.put(made, spans[0] if len(spans) == 1 else mean_kv(spans))
+
+    def compute_span(self, prefix: Sequence[int], token_ids: Sequence[int]) -> SpanKv:
+        """KV of tokens behind a prefix, keys not rotated."""
+        ids = torch.tensor([*prefix, *token_ids], device=self.model.device)
+        kv, unrotated = PromptKv(self.model, len(ids)), UnrotatedKeys(self.model, len(ids))
+        prefill(self.model, ids, kv, all_rows(self.model, len(ids)), unrotated)
+        return SpanKv(unrotated.keys, kv.values).part(len(prefix), len(ids))
+
+    def _load(self, token_ids: Sequence[int], plan: Plan, kv: PromptKv, salt: str) -> list[SegmentWork]:
+        work: list[SegmentWork] = []
+        room = plan.max_loaded_bytes or None
+        for segment in plan.segments:
+            item = SegmentWork(segment)
+            if segment.work is not Work.COMPUTE:
+                self._load_segment(item, token_ids, salt, room)
+            if item.loaded is not None:
+                kv.place(segment.start, item.loaded.span)
+                room = None if room is None else room - item.loaded.span.byte_count
+            elif segment.work is not Work.COMPUTE and segment.fails_on_miss:
+                reason = item.miss.name if item.miss else "ABSENT"
+                message = f"variant {segment.variant_id!r} of segment {segment.segment_id} cannot be used: {reason}"
+                raise ChunkEngineError(Reason.KV_NOT_RESIDENT, message)
+            else:
+                item.recomputed = list(range(segment.length))
+            work.append(item)
+        return work
+
+    def _load_segment(self, item: SegmentWork, token_ids: Sequence[int], salt: str, room: int | None) -> None:
+        segment = item.segment
+        digest = token_digest(token_ids[segment.start : segment.end])
+        if segment.token_digest and segment.token_digest != digest:
+            item.miss = Miss.TOKENS
+            return
+        for rank, name in enumerate((segment.variant_id, *segment.alternates)):
+            generation = segment.generation if rank == 0 else 0
+            found = self._store.load(name, generation=generation, salt=salt, digest=digest)
+            if isinstance(found, Loaded) and segment.work is Work.PREFIX:
+                variant = found.variant
+                behind = token_digest(token_ids[: segment.start])
+                if variant.built_at != segment.start or variant.prefix_digest != behind:
+                    found = Miss.NOT_PREFIX
+            if isinstance(found, Loaded) and room is not None and found.span.byte_count > room:
+                found = Miss.LOAD_LIMIT
+            if isinstance(found, Loaded):
+                item.loaded = found
+                return
+            item.miss = item.miss or found
+
+    def _select(self, ids: torch.Tensor, plan: Plan, kv: PromptKv, work: Sequence[SegmentWork]) -> None:
+        reused = [item for item in work if item.loaded is not None and item.segment.work is Work.REUSE]
+        question = [row for item in work if item is work[-1] for row in range(item.segment.start, item.segment.end)]
+        request = plan.request_fix
+        if request is not None:
+            self._select_over_request(ids, plan, kv, reused, question)
+            return
+        scored: dict[Selector, torch.Tensor] = {}
+        for item in reused:
+            fix, start = item.segment.fix, item.segment.start
+            if fix is None:
+                continue
+            if fix.selector is Selector.PLAN:
+                item.recomputed = [index for low, high in fix.tokens for index in range(low, high)]
+                continue
+            if fix.selector not in scored:
+                scored[fix.selector] = token_scores(fix.selector, self.model, ids, kv, question, seed=0)
+            candidates = range(start, item.segment.end)
+            item.recomputed = [row - start for row in best_of(scored[fix.selector], candidates, fix.token_count)]
+
+    def _select_over_request(
+        self, ids: torch.Tensor, plan: Plan, kv: PromptKv, reused: Sequence[SegmentWork], question: Sequence[int]
+    ) -> None:
+        request = plan.request_fix
+        if request is None or request.token_count == 0:
+            return
+        scores = token_scores(request.selector, self.model, ids, kv, question, seed=request.seed)
+        if request.selector is Selector.FIRST:
+            for item in reused:
+                span = item.segment
+                scores[span.start : span.end] = -torch.arange(span.length, dtype=torch.float32)
+        for item in reused:
+            start = item.segment.start
+            scores[start : start + min(request.first_tokens, item.segment.length)] = float("inf")
+        rows = [row for item in reused for row in range(item.segment.start, item.segment.end)]
+        chosen = set(best_of(scores, rows, request.token_count))
+        for item in reused:
+            start = item.segment.start
+            item.recomputed = [row - start for row in range(start, item.segment.end) if row in chosen]

@@ -1,0 +1,72 @@
+"""Which tokens of reused segments are recomputed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import torch
+
+from holdfast_chunks.model.llama import Llama
+from holdfast_chunks.run.plan import Selector
+from holdfast_chunks.run.prefill import PromptKv, RowGroup, attend
+
+#: CacheBlend compares values on the second layer: those of the first never depend on the context.
+_CHECK_LAYER = 1
+
+
+def token_scores(  # noqa: PLR0913 - each rule needs another part of the prompt
+    selector: Selector, model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int], *, seed: int
+) -> torch.Tensor:
+    """A score for each token of the prompt; the highest are recomputed first. `kv` is read, not changed."""
+    total = int(token_ids.shape[0])
+    if selector is Selector.RANDOM:
+        return torch.rand(total, generator=torch.Generator().manual_seed(seed))
+    if selector is Selector.KV_DEVIATION:
+        return value_deviation(model, token_ids, kv, _CHECK_LAYER)
+    if selector is Selector.QUERY:
+        return question_attention(model, token_ids, kv, question)
+    return -torch.arange(total, dtype=torch.float32)
+
+
+def value_deviation(model: Llama, token_ids: torch.Tensor, kv: PromptKv, layer: int) -> torch.Tensor:
+    """Squared difference of stored and fresh values at a layer (arXiv:2405.16444)."""
+    total = int(token_ids.shape[0])
+    rows = torch.arange(total, device=model.device)
+    hidden = model.embed(token_ids)
+    for below in range(layer):
+        queries, keys, values = model.project(below, hidden)
+        attended = attend(model.rope.rotate(queries, rows), model.rope.rotate(keys, rows), values, rows)
+        hidden = model.finish(below, hidden, attended)
+    fresh = model.project(layer, hidden)[2]
+    return (fresh - kv.values[layer][:, :total]).float().square().sum(dim=(0, 2)).cpu()
+
+
+def question_attention(model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int]) -> torch.Tensor:
+    """Attention of the question's rows to each token over the stored KV, summed over rows, heads and layers."""
+    total = int(token_ids.shape[0])
+    rows = torch.tensor(list(question), device=model.device)
+    mask = torch.arange(total, device=model.device)[None, :] <= rows[:, None]
+    hidden = model.embed(token_ids[rows])
+    mass = torch.zeros(total, dtype=torch.float32, device=model.device)
+    group = model.config.heads // model.config.kv_heads
+    for layer in range(model.config.layers):
+        queries, keys, values = model.project(layer, hidden)
+        turned = model.rope.rotate(queries, rows)
+        all_keys = kv.keys[layer][:, :total].index_copy(1, rows, model.rope.rotate(keys, rows))
+        all_values = kv.values[layer][:, :total].index_copy(1, rows, values)
+        scores = turned @ all_keys.repeat_interleave(group, 0).transpose(1, 2) / model.config.head_dim**0.5
+        weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
+        mass += weights.float().sum(dim=(0, 1))
+        hidden = model.finish(layer, hidden, weights @ all_values.repeat_interleave(group, 0))
+    return mass.cpu()
+
+
+def best_of(scores: torch.Tensor, candidates: Sequence[int], count: int) -> list[int]:
+    """The `count` candidates of highest score, ascending; of equals the earlier one."""
+    order = sorted(candidates, key=lambda index: (-float(scores[index]), index))
+    return sorted(order[:count])
+
+
+def all_rows(model: Llama, tokens: int) -> list[RowGroup]:
+    """Every row in every layer: a full prefill."""
+    return [RowGroup(range(tokens), model.config.layers)]
