@@ -1,6 +1,7 @@
 import type { EngineDescription, EngineLoad } from '../model/engine.js';
 import type { EngineEpoch, EngineId, ProgramId, ToolCallId, TurnId } from '../model/ids.js';
 import type { Duration, Instant } from '../model/units.js';
+import type { StatisticsDocument } from '../statistics/saved.js';
 
 /**
  * What happened in the world. Plain JSON data: a log of `{ now, event }` replays to the same decisions (I6, I12).
@@ -22,6 +23,7 @@ export type KernelEvent =
   | EngineLost
   | PinChanged
   | TimerFired
+  | StatisticsLoaded
   | LeaseLost;
 
 /** A program was accepted. Also sent for programs taken over from an earlier process, with what they had. */
@@ -158,6 +160,15 @@ export interface PinChanged {
 export interface TimerFired {
   readonly type: 'timerFired';
   readonly key: string;
+}
+
+/**
+ * What an earlier process learned, or an operator's reset. An event, so that the log with it replays to the same
+ * decisions. Parts of policies that are not in use, or that cannot be read, change nothing.
+ */
+export interface StatisticsLoaded {
+  readonly type: 'statisticsLoaded';
+  readonly document: StatisticsDocument;
 }
 
 /** The pool belongs to another replica from now on. */

@@ -15,6 +15,8 @@ import type { Context, KernelOptions } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import { changePin, drainEngine, joinEngine, loseEngine, observeEngine } from './engines.js';
 import type { KernelEvent, TimerFired } from './event.js';
+import type { StatisticsDocument } from '../statistics/saved.js';
+import { loadStatistics, savedStatistics } from './statistics.js';
 import { checkIdle, endProgram, startProgram } from './programs.js';
 import { emptyState } from './state.js';
 import { finishToolCall, startToolCall } from './tool-calls.js';
@@ -33,6 +35,8 @@ export interface Kernel {
   view(): KernelView;
   /** Pure. One live program; null when it is unknown or has ended. */
   program(programId: ProgramId): ProgramView | null;
+  /** Pure. What the policies have learned so far, for `statisticsLoaded` of a later kernel. */
+  statistics(): StatisticsDocument;
 }
 
 /** Pure. Makes a kernel with nothing in it. */
@@ -49,6 +53,7 @@ export const createKernel = (options: KernelOptions): Kernel => {
     handle: (event, now) => handle(context, event, now),
     view: () => kernelView(state),
     program: (programId) => programView(state, programId),
+    statistics: () => savedStatistics(options.profile, policyStates),
   };
 };
 
@@ -96,6 +101,8 @@ const apply = (context: Context, event: KernelEvent): void => {
       return changePin(context, event);
     case 'timerFired':
       return fireTimer(context, event);
+    case 'statisticsLoaded':
+      return loadStatistics(context, event);
     case 'leaseLost':
       if (event.fencingToken === context.options.fencingToken) context.state.isOwner = false;
       return;

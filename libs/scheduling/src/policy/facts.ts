@@ -1,6 +1,7 @@
 import type { EngineDescription, EngineLoad } from '../model/engine.js';
 import type { EngineEpoch, EngineId, ProgramId, ToolCallId, TurnId } from '../model/ids.js';
 import type { Duration, Instant } from '../model/units.js';
+import type { PolicyMemory } from '../statistics/saved.js';
 
 /** What a policy may know of a program. Read-only views of the kernel's own records: do not keep them. */
 export interface ProgramFacts {
@@ -84,4 +85,6 @@ export interface LearningPolicy<S> {
   observe(state: S, fact: PolicyFact, now: Instant): void;
   /** The policy wants to look again at this interval; absent: events are enough. */
   readonly tickEvery?: Duration;
+  /** How what it learned outlives the process; absent: nothing that is worth it. */
+  readonly memory?: PolicyMemory<S>;
 }

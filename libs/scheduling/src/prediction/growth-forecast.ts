@@ -4,6 +4,8 @@
  * many ended there (Kaplan and Meier's estimate, on bins): a program that still runs counts as far as it has come.
  */
 
+import { savedAmount, savedAmounts, savedEntries, type Saved } from '../statistics/saved.js';
+
 /** Contexts below this are not told apart, tokens. */
 const FIRST_EDGE_TOKENS = 256;
 /** Bins a factor of 2^(1/2) apart; the last one begins at 4 M tokens. */
@@ -36,10 +38,20 @@ interface Growth {
 
 const nothingKnown = (): Growth => ({ reached: new Float64Array(BINS), ended: new Float64Array(BINS) });
 
+const savedGrowth = ({ reached, ended }: Growth): Saved => ({ reached: [...reached], ended: [...ended] });
+
+const readGrowth = (saved: unknown): Growth | undefined => {
+  const { reached, ended } = (saved ?? {}) as { readonly reached?: unknown; readonly ended?: unknown };
+  const reachedBins = savedAmounts(reached, BINS);
+  const endedBins = savedAmounts(ended, BINS);
+  if (reachedBins === undefined || endedBins === undefined) return undefined;
+  return { reached: Float64Array.from(reachedBins), ended: Float64Array.from(endedBins) };
+};
+
 /** Learns from programs that grow and end; forecasts final contexts. */
 export class GrowthForecast {
-  readonly #all = nothingKnown();
-  readonly #byClass = new Map<string, Growth>();
+  #all = nothingKnown();
+  #byClass = new Map<string, Growth>();
   #endedSinceHalving = 0;
 
   /** Modifies state. The context of a program grew. `fromTokens` null: it is the program's first. */
@@ -88,6 +100,27 @@ export class GrowthForecast {
       at = Math.max(at, upper);
     }
     return expected;
+  }
+
+  /** Pure. */
+  save(): Saved {
+    return {
+      all: savedGrowth(this.#all),
+      byClass: [...this.#byClass].map(([programClass, growth]) => [programClass, savedGrowth(growth)]),
+      endedSinceHalving: this.#endedSinceHalving,
+    };
+  }
+
+  /** Modifies state, if `saved` is what `save` gave. */
+  load(saved: unknown): void {
+    const parts = (saved ?? {}) as Readonly<Record<'all' | 'byClass' | 'endedSinceHalving', unknown>>;
+    const all = readGrowth(parts.all);
+    const byClass = savedEntries(parts.byClass, readGrowth);
+    const endedSinceHalving = savedAmount(parts.endedSinceHalving);
+    if (all === undefined || byClass === undefined || endedSinceHalving === undefined) return;
+    this.#all = all;
+    this.#byClass = new Map(byClass.slice(-MOST_CLASSES));
+    this.#endedSinceHalving = endedSinceHalving;
   }
 
   #hazard(own: Growth | undefined, bin: number): number {

@@ -3,6 +3,8 @@
  * time until return, both in a few dozen operations, whatever the number of samples.
  */
 
+import { savedAmount, savedAmounts, type Saved } from './saved.js';
+
 /** Shortest duration that is told apart, seconds. */
 const FIRST_EDGE_SECONDS = 0.01;
 /** Edges a factor of 2^(1/2) apart, up to about 6 hours. */
@@ -36,6 +38,23 @@ export class DurationHistogram {
     }
     this.weights[binOf(durationSeconds)]! += weight;
     this.total += weight;
+  }
+
+  /** Pure. */
+  save(): Saved {
+    return { total: this.total, weights: [...this.weights] };
+  }
+
+  /** Pure. What `save` gave; undefined for anything else. */
+  static load(saved: unknown): DurationHistogram | undefined {
+    const { total, weights } = (saved ?? {}) as { readonly total?: unknown; readonly weights?: unknown };
+    const sum = savedAmount(total);
+    const bins = savedAmounts(weights, BINS);
+    if (sum === undefined || bins === undefined) return undefined;
+    const histogram = new DurationHistogram();
+    histogram.total = sum;
+    histogram.weights.set(bins);
+    return histogram;
   }
 }
 

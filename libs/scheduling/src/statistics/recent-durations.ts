@@ -1,3 +1,5 @@
+import { savedAmounts, type Saved } from './saved.js';
+
 /**
  * The most recent durations of one key, sorted, for empirical distributions. Bounded: the oldest sample leaves when
  * the window is full, so a decision costs the same after a year as after an hour.
@@ -35,6 +37,21 @@ export class RecentDurations {
   /** Pure. The samples in ascending order, seconds. A view: do not keep it. */
   ascending(): Float64Array {
     return this.#sorted.subarray(0, this.#size);
+  }
+
+  /** Pure. The samples in order of arrival. */
+  save(): Saved {
+    const oldest = this.#size === this.#ring.length ? this.#next : 0;
+    return Array.from({ length: this.#size }, (_, index) => this.#ring[(oldest + index) % this.#ring.length] ?? 0);
+  }
+
+  /** Pure. What `save` gave, as far as the window holds it; undefined for anything else. */
+  static load(saved: unknown, window: number): RecentDurations | undefined {
+    const samples = savedAmounts(saved);
+    if (samples === undefined) return undefined;
+    const recent = new RecentDurations(window);
+    for (const sample of samples.slice(-window)) recent.add(sample);
+    return recent;
   }
 
   #drop(value: number): void {

@@ -1,6 +1,7 @@
 import type { EngineId, ProgramId } from '../../model/ids.js';
 import { after, between, seconds, toSeconds, type Instant } from '../../model/units.js';
 import { GrowthForecast } from '../../prediction/growth-forecast.js';
+import { savedNumbers } from '../../statistics/saved.js';
 import type { EngineFacts, PolicyFact, ProgramFacts } from '../facts.js';
 import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
 import { WaitingLine } from './waiting-line.js';
@@ -93,6 +94,14 @@ export const expectedGrowthAdmission = (
     return released;
   },
   placementOf: (state, programId) => state.claims.get(programId)?.engineId ?? null,
+  memory: {
+    save: ({ forecast, stay }) => ({ forecast: forecast.save(), stay: { ...stay } }),
+    load: (state, { forecast, stay }) => {
+      state.forecast.load(forecast);
+      const known = savedNumbers(stay, ['seconds', 'tokens']);
+      if (known !== undefined) Object.assign(state.stay, { seconds: known.seconds, tokens: known.tokens });
+    },
+  },
 });
 
 /** Pure. Place in the line: when the program arrived, later for those who will stay long. */

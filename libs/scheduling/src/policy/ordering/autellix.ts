@@ -2,6 +2,7 @@ import { between, seconds, toSeconds, type Instant } from '../../model/units.js'
 import type { PolicyFact } from '../facts.js';
 import type { ParameterReader } from '../parameters.js';
 import { LEVEL_TOKENS, levelRank, LOWEST_LEVEL } from './levels.js';
+import { savedNumbers } from '../../statistics/saved.js';
 import type { OrderingPolicy, OrderingView } from './ordering-policy.js';
 
 export interface AutellixParameters {
@@ -41,6 +42,13 @@ export const autellixOrdering = (parameters: AutellixParameters): OrderingPolicy
   initialState: () => ({ byProgram: new Map(), decode: { seconds: 0, tokens: 0 } }),
   observe: (state, fact, now) => learn(state, fact, now),
   rank: (state, view) => levelRank(queueOf(parameters, state, view), view.turn.submittedAt),
+  memory: {
+    save: ({ decode }) => ({ decode: { ...decode } }),
+    load: (state, { decode }) => {
+      const known = savedNumbers(decode, ['seconds', 'tokens']);
+      if (known !== undefined) Object.assign(state.decode, { seconds: known.seconds, tokens: known.tokens });
+    },
+  },
 });
 
 /** Modifies `state`. */

@@ -1,4 +1,5 @@
 import { seconds, toSeconds } from '../../model/units.js';
+import { savedEntries, savedNumbers } from '../../statistics/saved.js';
 import type { PolicyFact } from '../facts.js';
 import type { RetentionChoice, RetentionPolicy, RetentionView } from './retention-policy.js';
 
@@ -28,6 +29,15 @@ export const continuumPublicRetention: RetentionPolicy<ContinuumPublicState> = {
   observe: (state, fact) => learn(state, fact),
   choose: (state, view) =>
     view.moment === 'dispatch' ? hold(view, 'held until the tool is known', null) : byMean(state, view),
+  memory: {
+    save: ({ byTool }) => ({ durations: [...byTool].map(([tool, sums]) => [tool, { ...sums }]) }),
+    load: ({ byTool }, { durations }) => {
+      const known = savedEntries(durations, (saved) => savedNumbers(saved, ['count', 'sumSeconds']));
+      if (known === undefined) return;
+      byTool.clear();
+      for (const [tool, { count, sumSeconds }] of known) byTool.set(tool, { count, sumSeconds });
+    },
+  },
 };
 
 /** Modifies `state`. */

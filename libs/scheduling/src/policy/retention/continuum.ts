@@ -3,6 +3,7 @@ import { millis, seconds, toSeconds, type Duration } from '../../model/units.js'
 import type { PolicyFact } from '../facts.js';
 import type { ParameterReader } from '../parameters.js';
 import { RecentDurations } from '../../statistics/recent-durations.js';
+import { savedAmounts, savedEntries, savedNumbers, type SavedParts } from '../../statistics/saved.js';
 import {
   OUTBIDS_EVERY_PIN,
   SHORTEST_PIN_SECONDS,
@@ -56,7 +57,7 @@ const COLD_TTL_SECONDS = 2;
 const QUEUE_DELAY_WINDOW = 200;
 
 export interface ContinuumState {
-  readonly all: RecentDurations;
+  all: RecentDurations;
   readonly byTool: Map<string, RecentDurations>;
   /** Queueing delays that T is the mean of, seconds, newest last. */
   readonly queueDelays: number[];
@@ -89,7 +90,33 @@ export const continuumRetention = (parameters: ContinuumParameters): RetentionPo
   observe: (state, fact) => learn(parameters, state, fact),
   choose: (state, view) =>
     view.moment === 'dispatch' ? handOff(parameters, view) : chooseTtl(parameters, state, view),
+  memory: { save, load: (state, parts) => load(parameters, state, parts) },
 });
+
+/** Pure. */
+const save = ({ all, byTool, queueDelays, pairs }: ContinuumState): SavedParts => ({
+  durations: { all: all.save(), byTool: [...byTool].map(([tool, samples]) => [tool, samples.save()]) },
+  queueDelays: [...queueDelays],
+  pairs: { ...pairs },
+});
+
+/** Modifies `state`. */
+const load = ({ window }: ContinuumParameters, state: ContinuumState, parts: Partial<SavedParts>): void => {
+  const { all, byTool } = (parts['durations'] ?? {}) as { readonly all?: unknown; readonly byTool?: unknown };
+  const samples = RecentDurations.load(all, window);
+  const ofTools = savedEntries(byTool, (saved) => RecentDurations.load(saved, window));
+  if (samples !== undefined && ofTools !== undefined) {
+    state.all = samples;
+    state.byTool.clear();
+    for (const [tool, own] of ofTools) state.byTool.set(tool, own);
+  }
+  const queueDelays = savedAmounts(parts['queueDelays']);
+  if (queueDelays !== undefined) {
+    state.queueDelays.splice(0, Infinity, ...queueDelays.slice(-QUEUE_DELAY_WINDOW));
+  }
+  const pairs = savedNumbers(parts['pairs'], ['n', 'x', 'y', 'xx', 'yy', 'xy']);
+  if (pairs !== undefined) Object.assign(state.pairs, pairs);
+};
 
 /** Modifies `state`. */
 const learn = (parameters: ContinuumParameters, state: ContinuumState, fact: PolicyFact): void => {

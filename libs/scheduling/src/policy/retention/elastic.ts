@@ -1,6 +1,9 @@
 import { prefillSeconds } from '../../model/engine.js';
 import { seconds, toSeconds, type Duration } from '../../model/units.js';
+import type { BinForecast } from '../../prediction/bin-forecast.js';
+import type { DurationKey } from '../../prediction/duration-predictor.js';
 import { ToolDurations } from '../../prediction/tool-durations.js';
+import type { ProgramFacts } from '../facts.js';
 import type { RetentionChoice, RetentionPolicy, RetentionView } from './retention-policy.js';
 
 export interface ElasticParameters {
@@ -22,6 +25,8 @@ export const ELASTIC_DEFAULTS: ElasticParameters = { theta: 0.25, reconsiderEver
 const RESIDENT_FACTOR = 10;
 /** However little runs, memory is not priced above theta / this. */
 const LEAST_RUNNING_SHARE = 0.1;
+/** Horizons below this are not considered, seconds: the first bins are noise. */
+const SHORTEST_HORIZON_SECONDS = 0.2;
 
 export interface ElasticState {
   readonly durations: ToolDurations;
@@ -41,10 +46,30 @@ export const elasticRetention = (parameters: ElasticParameters): RetentionPolicy
   tickEvery: parameters.reconsiderEvery,
   initialState: () => ({ durations: new ToolDurations() }),
   observe: (state, fact) => {
-    if (fact.type === 'toolCallEnded') state.durations.add(fact.tool, toSeconds(fact.duration));
+    if (fact.type === 'programEnded') state.durations.forget(fact.program.programId);
+    if (fact.type !== 'toolCallEnded') return;
+    const news = { fromSeconds: 0, toSeconds: toSeconds(fact.duration), isOver: true };
+    state.durations.observe(durationKey(fact.program, fact.tool), news);
   },
   choose: (state, view) => choose(parameters, state, view),
+  memory: {
+    save: (state) => ({ durations: state.durations.save() }),
+    load: (state, { durations }) => state.durations.load(durations),
+  },
 });
+
+const durationKey = ({ tenantId, programClass, programId }: ProgramFacts, tool: string): DurationKey => ({
+  tenantId,
+  programClass,
+  programId,
+  tool,
+});
+
+const forecast = ({ durations }: ElasticState, { program, tool, elapsed, toolTimeout }: RetentionView): BinForecast => {
+  if (tool === undefined) return durations.predictAny();
+  const timeoutSeconds = toolTimeout === undefined ? Infinity : toSeconds(toolTimeout);
+  return durations.predict(durationKey(program, tool), toSeconds(elapsed), timeoutSeconds);
+};
 
 const choose = (parameters: ElasticParameters, state: ElasticState, view: RetentionView): RetentionChoice => {
   const { moment, engine, contextTokens, waitingTurns } = view;
@@ -53,7 +78,7 @@ const choose = (parameters: ElasticParameters, state: ElasticState, view: Retent
   const share = Math.max(1, contextTokens) / poolTokens;
   const reloadSeconds = prefillSeconds(prefillCost, contextTokens);
   const elapsedSeconds = toSeconds(view.elapsed);
-  const returnRate = state.durations.returnRate(view.tool, elapsedSeconds);
+  const returnRate = forecast(state, view).returnRate(SHORTEST_HORIZON_SECONDS);
   const value = (reloadSeconds * returnRate) / share;
   const runningShare = Math.min(1, engine.activeTokens / poolTokens);
   const memoryPrice = parameters.theta / Math.max(LEAST_RUNNING_SHARE, runningShare);

@@ -1,4 +1,5 @@
 import { seconds, toSeconds } from '../../model/units.js';
+import { savedEntries, savedNumbers } from '../../statistics/saved.js';
 import type { EngineFacts, PolicyFact } from '../facts.js';
 import {
   SHORTEST_PIN_SECONDS,
@@ -60,6 +61,15 @@ export const sagaRetention: RetentionPolicy<SagaState> = {
   }),
   observe: (state, fact) => learn(state, fact),
   choose: (state, view) => chooseTtl(state, view),
+  memory: {
+    save: ({ byTool }) => ({ durations: [...byTool].map(([tool, fit]) => [tool, { ...fit }]) }),
+    load: ({ byTool }, { durations }) => {
+      const known = savedEntries(durations, (saved) => savedNumbers(saved, ['mu', 'variance']));
+      if (known === undefined) return;
+      byTool.clear();
+      for (const [tool, { mu, variance }] of known) byTool.set(tool, { mu, variance });
+    },
+  },
 };
 
 const fromQuantiles = (p50: number, p95: number): LogNormal => ({
