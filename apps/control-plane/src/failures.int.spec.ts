@@ -207,16 +207,22 @@ describe('callers that leave or dawdle', () => {
   });
 
   it('loses nothing for a slow reader, and stops pulling from the engine meanwhile', async () => {
-    await withPlane({}, async ({ client, engines }) => {
-      const programId = await client.start();
-      const stream = client.openTurn({ programId, sampling: exactly(8_000) });
-      stream.pause();
-      // The transport's own windows fill up, then the engine's request waits inside its run.
-      await sleep(300);
-      expect((await engines[0]?.client.load())?.load.runningRequests).toBe(1);
-      const turn = await collect(stream);
-      expect(turn.tokenIds).toHaveLength(8_000);
-    });
+    // Several times what the transport's own windows hold; when they are full the engine's request waits inside its run.
+    const tokens = 40_000;
+    await withPlane(
+      { engines: [{ maxContextTokens: 2 * tokens, totalBlocks: tokens }] },
+      async ({ client, engines }) => {
+        const programId = await client.start();
+        const stream = client.openTurn({ programId, sampling: exactly(tokens) });
+        // grpc-js holds a stream back only after its first message was read.
+        await once(stream, 'data');
+        stream.pause();
+        await sleep(1_500);
+        expect((await engines[0]?.client.load())?.load.runningRequests).toBe(1);
+        const turn = await collect(stream);
+        expect(turn.tokenIds).toHaveLength(tokens);
+      },
+    );
   });
 
   it('gives a caller up that takes nothing at all', async () => {

@@ -56,7 +56,7 @@ const readOptions = (): BenchOptions =>
     .allowExcessArguments(false)
     .option('--rounds <number>', 'rounds; each has a seed of its own', wholeFrom(1, 100), 3)
     .option('--seed <number>', 'seed of the first round', wholeFrom(0, 2 ** 31), 11)
-    .option('--policy <policy>', 'policy of the third arm', 'static-ttl:ttl=8s')
+    .option('--policy <policy>', 'policy of the third arm', 'holdfast')
     .option('--scenarios <list>', 'which', scenarioList, scenarioList('contended,alone'))
     .option('--arms <list>', 'which', armList, armList('stock,order,holdfast'))
     .option('--json <file>', 'also write the figures')

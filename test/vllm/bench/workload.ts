@@ -23,8 +23,9 @@ export interface WorkloadShape {
 }
 
 const TURNS = 6;
-const FIRST_PROMPT_TOKENS = { from: 1_200, to: 2_000 };
-const NEW_TOKENS = { from: 150, to: 450 };
+/** Contexts are long against what a turn brings, as with coding agents. */
+const FIRST_PROMPT_TOKENS = { from: 1_800, to: 2_600 };
+const NEW_TOKENS = { from: 80, to: 300 };
 const OUTPUT_TOKENS = { from: 8, to: 24 };
 /** Lognormal, about a second. */
 const GAP = { medianSeconds: 0.9, sigma: 0.5 };
