@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 import torch
 
+_SPANS_OF_A_SPREAD = 2
+
 
 @dataclass(frozen=True)
 class SpanKv:
@@ -41,13 +43,29 @@ def mean_kv(spans: Sequence[SpanKv]) -> SpanKv:
     return SpanKv(keys.to(spans[0].keys.dtype), values.to(spans[0].values.dtype))
 
 
+def token_spread(spans: Sequence[SpanKv]) -> tuple[float, ...]:
+    """How far each token's KV varies over the contexts: variance over mean square, layers averaged; () for one span.
+
+    What varied between known contexts is what will be off in an unknown one.
+    """
+    if len(spans) < _SPANS_OF_A_SPREAD:
+        return ()
+    total = torch.zeros(spans[0].token_count)
+    for part in ("keys", "values"):
+        stack = torch.stack([getattr(span, part).float() for span in spans])
+        variance = stack.var(0, correction=0).sum(dim=(1, 3))
+        total += (variance / stack.square().mean(0).sum(dim=(1, 3)).clamp_min(1e-12)).mean(0).cpu()
+    return tuple(float(value) for value in total)
+
+
 @dataclass(frozen=True)
 class VariantStats:
-    """Attention masses of the making, heads and layers averaged."""
+    """Attention masses of the making, heads and layers averaged, and how far the KV varies with the context."""
 
     inter: tuple[float, ...] = ()
     intra: float = 0.0
     token_inter: tuple[float, ...] = ()
+    token_spread: tuple[float, ...] = ()
 
 
 @dataclass(frozen=True)

@@ -10,12 +10,14 @@ import torch
 
 from holdfast_chunks.errors import ChunkEngineError, Reason
 from holdfast_chunks.kv.store import Loaded, Miss, VariantStore
-from holdfast_chunks.kv.variant import SpanKv, Variant, mean_kv
+from holdfast_chunks.kv.variant import SpanKv, Variant, VariantStats, mean_kv, token_spread
 from holdfast_chunks.model.llama import Llama
 from holdfast_chunks.model.tokens import token_digest
+from holdfast_chunks.run.masses import MassRecorder
 from holdfast_chunks.run.plan import Plan, Segment, Selector, Work, check_plan
 from holdfast_chunks.run.prefill import PromptKv, RowGroup, UnrotatedKeys, prefill
-from holdfast_chunks.run.select import all_rows, best_of, token_scores
+from holdfast_chunks.run.prefixes import Prefixes
+from holdfast_chunks.run.select import Stored, best_of, token_scores
 
 
 @dataclass
@@ -51,6 +53,7 @@ class Executor:
     def __init__(self, model: Llama, store: VariantStore) -> None:
         self.model = model
         self._store = store
+        self._prefixes = Prefixes(model)
 
     def prefill(self, token_ids: Sequence[int], plan: Plan, *, salt: str, room: int) -> Prefilled:
         """Make the KV of a prompt by its plan, with room for an answer of that many tokens."""
@@ -73,25 +76,42 @@ class Executor:
             kv, hidden, tuple(work), 1e3 * (loaded - began), 1e3 * (selected - loaded), 1e3 * (done - selected)
         )
 
-    def build(self, variant: Variant, prefixes: Sequence[Sequence[int]], token_ids: Sequence[int]) -> Variant:
-        """Compute a chunk behind each prefix and store the mean. Modifies the store."""
-        spans = [self.compute_span(prefix, token_ids) for prefix in prefixes]
-        made = replace(
+    def build(
+        self,
+        variant: Variant,
+        prefixes: Sequence[Sequence[int]],
+        token_ids: Sequence[int],
+        blocks: Sequence[tuple[int, int]] | None = None,
+    ) -> Variant:
+        """Compute a chunk behind each prefix and store the mean. Modifies the store.
+
+        `blocks` are the chunks in the first prefix; with them, attention masses to them are recorded.
+        """
+        made = [self.compute_span(prefix, token_ids, blocks if at == 0 else None) for at, prefix in enumerate(prefixes)]
+        spans = [span for span, _ in made]
+        stored = replace(
             variant,
             token_digest=token_digest(token_ids),
             token_count=len(token_ids),
             built_at=len(prefixes[0]),
             prefix_digest=token_digest(prefixes[0]) if len(prefixes) == 1 else b"",
             is_canonical=len(prefixes) == 1,
+            stats=replace(made[0][1], token_spread=token_spread(spans)),
         )
-        return self._store.put(made, spans[0] if len(spans) == 1 else mean_kv(spans))
+        return self._store.put(stored, spans[0] if len(spans) == 1 else mean_kv(spans))
 
-    def compute_span(self, prefix: Sequence[int], token_ids: Sequence[int]) -> SpanKv:
-        """KV of tokens behind a prefix, keys not rotated."""
+    def compute_span(
+        self, prefix: Sequence[int], token_ids: Sequence[int], blocks: Sequence[tuple[int, int]] | None = None
+    ) -> tuple[SpanKv, VariantStats]:
+        """KV of tokens behind a prefix, keys not rotated, and masses when the blocks in the prefix are told."""
+        start, end = len(prefix), len(prefix) + len(token_ids)
         ids = torch.tensor([*prefix, *token_ids], device=self.model.device)
-        kv, unrotated = PromptKv(self.model, len(ids)), UnrotatedKeys(self.model, len(ids))
-        prefill(self.model, ids, kv, all_rows(self.model, len(ids)), unrotated)
-        return SpanKv(unrotated.keys, kv.values).part(len(prefix), len(ids))
+        kv, unrotated = self._prefixes.kv_of(prefix, end), UnrotatedKeys(self.model, end)
+        recorder = None if blocks is None else MassRecorder(self.model, kv, start, blocks)
+        group = RowGroup(range(start, end), self.model.config.layers)
+        prefill(self.model, ids, kv, [group], unrotated, recorder)
+        stats = VariantStats() if recorder is None else recorder.stats()
+        return SpanKv(unrotated.keys, kv.values).part(start, end), stats
 
     def _load(self, token_ids: Sequence[int], plan: Plan, kv: PromptKv, salt: str) -> list[SegmentWork]:
         work: list[SegmentWork] = []
@@ -149,7 +169,8 @@ class Executor:
                 item.recomputed = [index for low, high in fix.tokens for index in range(low, high)]
                 continue
             if fix.selector not in scored:
-                scored[fix.selector] = token_scores(fix.selector, self.model, ids, kv, question, seed=0)
+                known = _stored(reused)
+                scored[fix.selector] = token_scores(fix.selector, self.model, ids, kv, question, known, seed=0)
             candidates = range(start, item.segment.end)
             item.recomputed = [row - start for row in best_of(scored[fix.selector], candidates, fix.token_count)]
 
@@ -159,7 +180,8 @@ class Executor:
         request = plan.request_fix
         if request is None or request.token_count == 0:
             return
-        scores = token_scores(request.selector, self.model, ids, kv, question, seed=request.seed)
+        known = _stored(reused)
+        scores = token_scores(request.selector, self.model, ids, kv, question, known, seed=request.seed)
         if request.selector is Selector.FIRST:
             for item in reused:
                 span = item.segment
@@ -172,3 +194,11 @@ class Executor:
         for item in reused:
             start = item.segment.start
             item.recomputed = [row - start for row in range(start, item.segment.end) if row in chosen]
+
+
+def _stored(reused: Sequence[SegmentWork]) -> list[Stored]:
+    return [
+        Stored(item.segment.start, item.segment.end, item.loaded.variant.stats)
+        for item in reused
+        if item.loaded is not None
+    ]

@@ -22,8 +22,10 @@ class Selector(Enum):
 
     PLAN = "PLAN"
     FIRST = "FIRST"
+    INTER = "INTER"
     KV_DEVIATION = "KV_DEVIATION"
     QUERY = "QUERY"
+    VALUE = "VALUE"
     RANDOM = "RANDOM"
 
 

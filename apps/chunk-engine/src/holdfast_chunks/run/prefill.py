@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import torch
@@ -30,9 +30,9 @@ class PromptKv:
         self.keys[:, :, start:end] = self._model.rope.rotate(span.keys.to(self.keys), positions)
         self.values[:, :, start:end] = span.values.to(self.values)
 
-    def fork(self, length: int) -> PromptKv:
-        """A copy of the first tokens with the same capacity."""
-        twin = PromptKv(self._model, self.keys.shape[2])
+    def fork(self, length: int, capacity: int) -> PromptKv:
+        """A copy of the first tokens, with room for `capacity` tokens."""
+        twin = PromptKv(self._model, capacity)
         twin.keys[:, :, :length] = self.keys[:, :, :length]
         twin.values[:, :, :length] = self.values[:, :, :length]
         twin.length = length
@@ -70,12 +70,17 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rows
     return attended
 
 
-def prefill(
+#: Sees each layer's number, rotated queries and rows, after their keys are in place.
+Observer = Callable[[int, torch.Tensor, torch.Tensor], None]
+
+
+def prefill(  # noqa: PLR0913, PLR0917 - the last two are for building only
     model: Llama,
     token_ids: torch.Tensor,
     kv: PromptKv,
     groups: Sequence[RowGroup],
     unrotated: UnrotatedKeys | None = None,
+    observer: Observer | None = None,
 ) -> torch.Tensor:
     """Compute the rows of the groups layer by layer over `kv`, which holds the others. Returns their last hidden rows.
 
@@ -99,9 +104,10 @@ def prefill(
         kv.values[layer].index_copy_(1, rows, values)
         if unrotated is not None:
             unrotated.keys[layer].index_copy_(1, rows, keys)
-        attended = attend(
-            model.rope.rotate(queries, rows), kv.keys[layer][:, :total], kv.values[layer][:, :total], rows
-        )
+        turned = model.rope.rotate(queries, rows)
+        if observer is not None:
+            observer(layer, turned, rows)
+        attended = attend(turned, kv.keys[layer][:, :total], kv.values[layer][:, :total], rows)
         hidden = model.finish(layer, hidden, attended)
     kv.length = total
     return hidden

@@ -3,19 +3,37 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import torch
 
+from holdfast_chunks.kv.variant import VariantStats
 from holdfast_chunks.model.llama import Llama
 from holdfast_chunks.run.plan import Selector
-from holdfast_chunks.run.prefill import PromptKv, RowGroup, attend
+from holdfast_chunks.run.prefill import PromptKv, attend
 
 #: CacheBlend compares values on the second layer: those of the first never depend on the context.
 _CHECK_LAYER = 1
 
 
-def token_scores(  # noqa: PLR0913 - each rule needs another part of the prompt
-    selector: Selector, model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int], *, seed: int
+@dataclass(frozen=True)
+class Stored:
+    """What is known of a reused segment since its variant was built."""
+
+    start: int
+    end: int
+    stats: VariantStats
+
+
+def token_scores(  # noqa: PLR0913, PLR0917 - each rule needs another part of the prompt
+    selector: Selector,
+    model: Llama,
+    token_ids: torch.Tensor,
+    kv: PromptKv,
+    question: Sequence[int],
+    stored: Sequence[Stored],
+    *,
+    seed: int,
 ) -> torch.Tensor:
     """A score for each token of the prompt; the highest are recomputed first. `kv` is read, not changed."""
     total = int(token_ids.shape[0])
@@ -25,7 +43,29 @@ def token_scores(  # noqa: PLR0913 - each rule needs another part of the prompt
         return value_deviation(model, token_ids, kv, _CHECK_LAYER)
     if selector is Selector.QUERY:
         return question_attention(model, token_ids, kv, question)
+    if selector is Selector.VALUE:
+        return question_attention(model, token_ids, kv, question) * _spreads(stored, total)
+    if selector is Selector.INTER:
+        return _inter_masses(stored, total)
     return -torch.arange(total, dtype=torch.float32)
+
+
+def _inter_masses(stored: Sequence[Stored], total: int) -> torch.Tensor:
+    scores = torch.zeros(total)
+    for item in stored:
+        if item.stats.token_inter:
+            scores[item.start : item.end] = torch.tensor(item.stats.token_inter)
+    return scores
+
+
+def _spreads(stored: Sequence[Stored], total: int) -> torch.Tensor:
+    """Expected deviation of each token. A variant of one context says nothing, and counts as the mean of the others."""
+    known = [value for item in stored for value in item.stats.token_spread]
+    scores = torch.full((total,), sum(known) / len(known) if known else 1.0)
+    for item in stored:
+        if item.stats.token_spread:
+            scores[item.start : item.end] = torch.tensor(item.stats.token_spread)
+    return scores
 
 
 def value_deviation(model: Llama, token_ids: torch.Tensor, kv: PromptKv, layer: int) -> torch.Tensor:
@@ -65,8 +105,3 @@ def best_of(scores: torch.Tensor, candidates: Sequence[int], count: int) -> list
     """The `count` candidates of highest score, ascending; of equals the earlier one."""
     order = sorted(candidates, key=lambda index: (-float(scores[index]), index))
     return sorted(order[:count])
-
-
-def all_rows(model: Llama, tokens: int) -> list[RowGroup]:
-    """Every row in every layer: a full prefill."""
-    return [RowGroup(range(tokens), model.config.layers)]
