@@ -148,7 +148,7 @@ const engineJoined = (index: number): KernelEvent => ({
   engine: {
     engineId: `engine-${index}`,
     epoch: 'epoch',
-    capabilities: { pins: true, softPins: true, ordersByRank: true },
+    capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
     totalBlocks: 29_205,
     blockTokens: 16,
     maxRunningRequests: 256,

@@ -7,6 +7,6 @@ afterAll(() => shared.stop());
 
 engineClientConformance(
   'vLLM with the plug-in',
-  { pins: true, softPins: true, restarts: isOurs, tokenizer: true },
+  { pins: true, softPins: true, reranks: true, restarts: isOurs, tokenizer: true },
   () => shared.harness(),
 );

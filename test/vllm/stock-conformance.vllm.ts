@@ -5,6 +5,8 @@ import { isOurs, SharedVllm } from './support/engine-harness.js';
 const shared = new SharedVllm({ isStock: true });
 afterAll(() => shared.stop());
 
-engineClientConformance('stock vLLM', { pins: false, softPins: false, restarts: isOurs, tokenizer: true }, () =>
-  shared.harness(),
+engineClientConformance(
+  'stock vLLM',
+  { pins: false, softPins: false, reranks: false, restarts: isOurs, tokenizer: true },
+  () => shared.harness(),
 );

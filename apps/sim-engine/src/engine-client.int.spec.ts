@@ -14,7 +14,13 @@ let starts = 0;
 
 const start = (port: number): Promise<SimEngine> =>
   startSimEngine({
-    settings: testSettings({ epoch: `epoch-${++starts}` }),
+    settings: testSettings({
+      epoch: `epoch-${++starts}`,
+      // Few run at once, and however long they run they have room.
+      maxRunningRequests: 8,
+      totalBlocks: 8_192,
+      maxContextTokens: 16_384,
+    }),
     host: '127.0.0.1',
     port,
     version: '0.0.0-test',
@@ -48,13 +54,13 @@ const makeHarness = async (kvControlAddress?: string): Promise<EngineClientHarne
 
 engineClientConformance(
   'vLLM client of a simulated engine',
-  { pins: true, softPins: true, restarts: true, tokenizer: true },
+  { pins: true, softPins: true, reranks: true, restarts: true, tokenizer: true },
   () => makeHarness(),
 );
 
 // KvControl on an address where nobody listens: what is left of the same engine is a stock vLLM.
 engineClientConformance(
   'vLLM client of an engine without KvControl',
-  { pins: false, softPins: false, restarts: true, tokenizer: true },
+  { pins: false, softPins: false, reranks: false, restarts: true, tokenizer: true },
   () => makeHarness('127.0.0.1:1'),
 );

@@ -204,6 +204,9 @@ export class TestEngine {
   readonly release = promised<kv.ReleaseRequest, kv.ReleaseResponse>((request, callback) =>
     this.kv.release(request, callback),
   );
+  readonly rerank = promised<kv.RerankRequest, kv.RerankResponse>((request, callback) =>
+    this.kv.rerank(request, callback),
+  );
   readonly listPins = promised<kv.ListPinsRequest, kv.ListPinsResponse>((request, callback) =>
     this.kv.listPins(request, callback),
   );

@@ -89,6 +89,11 @@ export interface EngineClient {
   renew(programId: string, epoch: string, terms: PinTerms): Promise<HeldPin>;
   /** Gives a pin up. False when there was none. */
   release(programId: string, epoch: string): Promise<boolean>;
+  /**
+   * Gives a request that waits or runs in the engine another rank, a safe integer: a waiting one is admitted by it, a
+   * running one preempted by it. False when the request is not in the engine, not yet or no longer.
+   */
+  rerank(requestId: string, epoch: string, rank: number): Promise<boolean>;
   listPins(): Promise<{ readonly epoch: string; readonly pins: readonly HeldPin[] }>;
   load(): Promise<{ readonly epoch: string; readonly load: EngineLoad }>;
   /**

@@ -13,7 +13,7 @@ afterAll(() => rm(folder, { recursive: true, force: true }));
 
 const header = { schema: 'holdfast.events/v1', kernel: { policy: 'static-ttl:ttl=5s', fencingToken: 3, dispatchWindow: 2, maxQueuedTurns: 10 } }; // prettier-ignore
 const engine = {
-  engineId: 'e', epoch: '1', capabilities: { pins: true, softPins: true, ordersByRank: true }, totalBlocks: 100,
+  engineId: 'e', epoch: '1', capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true }, totalBlocks: 100,
   blockTokens: 16, maxRunningRequests: 8, prefillCost: { baseSeconds: 0, perTokenSeconds: 0.001, perTokenSquaredSeconds: 0 },
 }; // prettier-ignore
 const events = [

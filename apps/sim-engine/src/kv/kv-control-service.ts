@@ -37,6 +37,7 @@ export const kvControlService = (options: KvControlOptions): kv.KvControlServer 
       epoch,
     })),
     getStats: unary(logger, () => ({ stats: statsToProto(driver.stats(), epoch, settings.blockTokens) })),
+    rerank: unary(logger, (request: kv.RerankRequest) => rerank(request, options)),
     watch: streaming(logger, (call) => watch.watch(call)),
   };
 };
@@ -52,6 +53,7 @@ const getInfo = ({ settings, version }: KvControlOptions): kv.GetInfoResponse =>
   maxPinnedFraction: settings.maxPinnedFraction,
   ordersByRank: true,
   softPins: true,
+  reranks: true,
 });
 
 const setPin = (request: kv.PinRequest, { driver, settings }: KvControlOptions): kv.Pin => {
@@ -87,6 +89,12 @@ const renewPin = (request: kv.RenewRequest, { driver, settings }: KvControlOptio
   });
 };
 
+const rerank = (request: kv.RerankRequest, { driver, settings }: KvControlOptions): kv.RerankResponse => {
+  check([requestViolation(request), rankViolation(request.rank)]);
+  checkEpoch(request.epoch, settings.epoch);
+  return { reranked: driver.apply((model, now) => model.rerank(request.requestId, Number(request.rank), now)) };
+};
+
 const check = (violations: readonly (FieldViolation | undefined)[]): void => {
   const found = violations.filter((violation) => violation !== undefined);
   if (found.length > 0) throw invalidFields(found);
@@ -94,6 +102,14 @@ const check = (violations: readonly (FieldViolation | undefined)[]): void => {
 
 const programViolation = ({ programId }: { readonly programId: string }): FieldViolation | undefined =>
   programId === '' ? { field: 'program_id', description: 'is empty; allowed: the id of a program' } : undefined;
+
+const requestViolation = ({ requestId }: kv.RerankRequest): FieldViolation | undefined =>
+  requestId === '' ? { field: 'request_id', description: 'is empty; allowed: the id of a request' } : undefined;
+
+const rankViolation = (rank: bigint): FieldViolation | undefined =>
+  Number.isSafeInteger(Number(rank))
+    ? undefined
+    : { field: 'rank', description: `is ${rank}; allowed: -9007199254740991 to 9007199254740991` };
 
 const ttlViolation = (ttlMs: number): FieldViolation | undefined =>
   ttlMs < 1 ? { field: 'ttl_ms', description: `is ${ttlMs}; allowed: 1 to 4294967295` } : undefined;

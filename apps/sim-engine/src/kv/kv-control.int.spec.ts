@@ -36,6 +36,7 @@ describe('KvControl', () => {
       maxPinnedFraction: 0.95,
       ordersByRank: true,
       softPins: true,
+      reranks: true,
     });
   });
 
@@ -142,6 +143,20 @@ describe('KvControl', () => {
       status.ABORTED,
       'EPOCH_STALE',
       /old/,
+    ],
+    [
+      'a rank for another epoch',
+      (e) => e.rerank({ requestId: 'r', epoch: 'old', rank: 1n }),
+      status.ABORTED,
+      'EPOCH_STALE',
+      /old/,
+    ],
+    [
+      'a rank that no hint could carry',
+      (e) => e.rerank({ requestId: '', epoch: '', rank: 2n ** 53n }),
+      status.INVALID_ARGUMENT,
+      'FIELD_INVALID',
+      /request_id: is empty.*rank: is 9007199254740992; allowed: -9007199254740991 to/,
     ],
     [
       'a release for another epoch',

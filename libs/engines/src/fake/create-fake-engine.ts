@@ -24,7 +24,12 @@ export interface FakeEngine {
 export const createFakeEngine = (options: FakeEngineOptions): FakeEngine => {
   const core = new FakeCore(options);
   return {
-    client: { ...queries(core), ...pinOperations(core), generate: (call) => fakeGenerate(core, call) },
+    client: {
+      ...queries(core),
+      ...pinOperations(core),
+      rerank: rerank(core),
+      generate: (call) => fakeGenerate(core, call),
+    },
     inject: (fault) => {
       core.fault = fault;
       if (fault.type === 'unreachable') core.loseAll('ENGINE_UNREACHABLE', 'connection refused');
@@ -57,6 +62,18 @@ const pinOperations = (core: FakeCore): Pick<EngineClient, 'pin' | 'renew' | 're
     return { epoch: core.epoch, pins: core.pins.list() };
   },
 });
+
+const rerank =
+  (core: FakeCore): EngineClient['rerank'] =>
+  async (requestId, epoch, rank) => {
+    core.requireReachable();
+    if (!core.options.capabilities.reranks) {
+      throw core.error('ENGINE_CAPABILITY_MISSING', 'the engine takes no new rank for a request that it has');
+    }
+    if (!Number.isSafeInteger(rank)) throw core.error('FIELD_INVALID', `rank is ${rank}; allowed: a safe integer`);
+    core.requireEpoch(epoch);
+    return core.rerank(requestId, rank);
+  };
 
 type Queries = Pick<EngineClient, 'info' | 'load' | 'watch' | 'tokenizerArchive' | 'checkHealth' | 'close'>;
 

@@ -21,8 +21,17 @@ export type FakeFault =
 
 /** A request inside the fake engine. */
 export interface FakeRun {
+  readonly requestId: string;
+  /** Its place among those that wait, smaller first. */
+  rank: number;
   /** Ends the wait that it is in, if any. */
   interrupt: (error: EngineError) => void;
+}
+
+/** A request that waits for a place in the batch, and what lets it go on. */
+export interface FakeWait {
+  readonly run: FakeRun;
+  readonly go: () => void;
 }
 
 /** The state of the fake engine between calls: epoch, pool, pins, running requests, watchers, fault. */
@@ -31,7 +40,8 @@ export class FakeCore {
   /** Requests inside, running or waiting. */
   readonly requests = new Set<FakeRun>();
   readonly running = new Set<FakeRun>();
-  readonly waiting: (() => void)[] = [];
+  /** In order of arrival. */
+  readonly waiting: FakeWait[] = [];
   readonly watchers = new Set<FakeWatcher>();
   /** Blocks of each program's last finished turn. */
   readonly lastTurn = new Map<ProgramId, readonly string[]>();
@@ -84,6 +94,27 @@ export class FakeCore {
     const pinned = terms.soft ? 0 : this.pool.hardPinnedWith(keys);
     if (pinned > cap) throw this.error('PIN_CAP_REACHED', `${pinned} blocks would be pinned; at most ${cap} may be`);
     return this.pins.set(programId, keys, terms);
+  }
+
+  /** Gives a request that is inside another rank. False when there is none of this id. Modifies state. */
+  rerank(requestId: string, rank: number): boolean {
+    for (const run of this.requests) {
+      if (run.requestId !== requestId) continue;
+      run.rank = rank;
+      return true;
+    }
+    return false;
+  }
+
+  /** The waiting request of smallest rank goes on; of several, the one that came first. Modifies state. */
+  letNextGo(): void {
+    const next = this.waiting.reduce<FakeWait | undefined>(
+      (best, wait) => (best === undefined || wait.run.rank < best.run.rank ? wait : best),
+      undefined,
+    );
+    if (next === undefined) return;
+    this.waiting.splice(this.waiting.indexOf(next), 1);
+    next.go();
   }
 
   load(): EngineLoad {

@@ -32,7 +32,7 @@ export interface FakeEngineOptions {
 
 /** Pure. The options with their defaults. */
 export const resolveOptions = (options: FakeEngineOptions): ResolvedFakeOptions => ({
-  capabilities: { pins: true, softPins: true, ordersByRank: true },
+  capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
   model: 'fake-model',
   totalBlocks: 1_024,
   blockTokens: 16,

@@ -42,6 +42,8 @@ const checkCall = (core: FakeCore, call: GenerateCall): void => {
 
 /** One request on its way through the fake engine: waiting, running, gone. */
 class FakeRequest implements FakeRun {
+  readonly requestId: string;
+  rank: number;
   private readonly keys: readonly string[];
   private readonly outputIds: number[] = [];
   private readonly pool;
@@ -54,6 +56,9 @@ class FakeRequest implements FakeRun {
     private readonly core: FakeCore,
     private readonly call: GenerateCall,
   ) {
+    this.requestId = call.requestId;
+    // Without an order by rank all are equal, and the first to come is the first to go on.
+    this.rank = core.options.capabilities.ordersByRank ? call.hints.rank : 0;
     this.pool = core.pool;
     this.keys = core.pool.keysOf(call.promptIds);
     this.answer = core.options.answer(call);
@@ -110,7 +115,7 @@ class FakeRequest implements FakeRun {
   leave(): void {
     if (!this.core.running.delete(this)) return;
     this.pool.unuse(this.keys);
-    this.core.waiting.shift()?.();
+    this.core.letNextGo();
   }
 
   /** The blocks of prompt and output stay cached; the hinted pin goes over them. */
@@ -159,9 +164,10 @@ class FakeRequest implements FakeRun {
   }
 
   private queue(go: () => void): () => void {
-    this.core.waiting.push(go);
+    const wait = { run: this, go };
+    this.core.waiting.push(wait);
     return () => {
-      const at = this.core.waiting.indexOf(go);
+      const at = this.core.waiting.indexOf(wait);
       if (at !== -1) this.core.waiting.splice(at, 1);
     };
   }

@@ -53,7 +53,7 @@ describe('discovery', () => {
     expect(info.description).toEqual({
       engineId: 'e',
       epoch: 'e1',
-      capabilities: { pins: true, softPins: true, ordersByRank: true },
+      capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
       totalBlocks: 256,
       blockTokens: 32,
       maxRunningRequests: 8,
@@ -72,7 +72,7 @@ describe('discovery', () => {
     const info = await client.info();
     expect(info).toMatchObject({ kind: 'vllm-stock', version: '0.32.0' });
     expect(info.description).toMatchObject({
-      capabilities: { pins: false, softPins: false, ordersByRank: false },
+      capabilities: { pins: false, softPins: false, ordersByRank: false, reranks: false },
       totalBlocks: 256,
       blockTokens: 32,
       maxRunningRequests: 8,

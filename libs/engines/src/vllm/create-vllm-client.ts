@@ -6,6 +6,7 @@ import { generate } from './generate.js';
 import { readLoad, watch } from './observe.js';
 import type { VllmClientOptions } from './options.js';
 import { pinOperations } from './pins.js';
+import { rerank } from './rerank.js';
 import { readTokenizerArchive } from './tokenizer-archive.js';
 
 /**
@@ -24,6 +25,7 @@ export const createVllmClient = (options: VllmClientOptions): EngineClient => {
         sendsHints: link.description?.capabilities.pins ?? false,
       }),
     ...pinOperations(link),
+    rerank: (requestId, epoch, rank) => rerank(link, { requestId, epoch, rank }),
     load: () => readLoad(link),
     watch: (watchOptions) => watch(link, watchOptions),
     tokenizerArchive: () => readTokenizerArchive(link),

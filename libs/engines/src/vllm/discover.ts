@@ -12,7 +12,7 @@ const STOCK_MAX_RUNNING = 256;
 /** A connection attempt takes its time beside the wait before it. */
 const RECONNECT_SLACK_MS = 1_000;
 
-const stockCapabilities: EngineCapabilities = { pins: false, softPins: false, ordersByRank: false };
+const stockCapabilities: EngineCapabilities = { pins: false, softPins: false, ordersByRank: false, reranks: false };
 
 /** Tells the epochs of this process from those of an earlier one. */
 const processMark = randomUUID().slice(0, 8);
@@ -74,7 +74,12 @@ const describeControlled = (
   const description: EngineDescription = {
     engineId: link.engineId,
     epoch: control.epoch,
-    capabilities: { pins: true, softPins: control.softPins, ordersByRank: control.ordersByRank },
+    capabilities: {
+      pins: true,
+      softPins: control.softPins,
+      ordersByRank: control.ordersByRank,
+      reranks: control.reranks,
+    },
     totalBlocks: control.totalBlocks,
     blockTokens: control.blockSize,
     maxRunningRequests: firstPositive(control.maxRunningRequests, server.maxNumSeqs, STOCK_MAX_RUNNING),

@@ -80,7 +80,7 @@ const toParts = (call: GenerateCall, { engineId, sendsHints }: GenerateContext):
   try {
     const sampling = samplingToProto(call.sampling);
     const parts = { requestId: call.requestId, promptIds: call.promptIds, sampling };
-    return sendsHints ? { ...parts, hintsJson: encodeHints(call.hints) } : parts;
+    return sendsHints ? { ...parts, hintsJson: encodeHints(call.hints, call.requestId) } : parts;
   } catch (error) {
     if (!(error instanceof RangeError)) throw error;
     throw new EngineError({ reason: 'FIELD_INVALID', engineId, message: error.message, cause: error });

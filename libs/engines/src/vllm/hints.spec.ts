@@ -14,8 +14,9 @@ const hints: EngineHints = {
 
 describe('encodeHints', () => {
   it('writes the documented JSON', () => {
-    expect(JSON.parse(encodeHints(hints))).toEqual({
+    expect(JSON.parse(encodeHints(hints, 'request-1'))).toEqual({
       holdfast: {
+        request: 'request-1',
         program: 'program-7',
         turn: 3,
         arrivalMs: 1_700_000_000_123,
@@ -28,14 +29,16 @@ describe('encodeHints', () => {
   });
 
   it('writes an infinite value as "inf", since JSON has no infinity', () => {
-    const json = encodeHints({ ...hints, pin: { ttl: millis(5), soft: true, value: null } });
+    const json = encodeHints({ ...hints, pin: { ttl: millis(5), soft: true, value: null } }, 'request-1');
     expect(JSON.parse(json)).toMatchObject({ holdfast: { pin: { ttlMs: 5, soft: true, value: 'inf' } } });
   });
 
   it('rounds a lifetime up to whole milliseconds and keeps it within 32 bits', () => {
     const ttlMs = (micros: number): unknown =>
       (
-        JSON.parse(encodeHints({ ...hints, pin: { ttl: instant(micros) as never, soft: false, value: 0 } })) as {
+        JSON.parse(
+          encodeHints({ ...hints, pin: { ttl: instant(micros) as never, soft: false, value: 0 } }, 'request-1'),
+        ) as {
           holdfast: { pin: { ttlMs: number } };
         }
       ).holdfast.pin.ttlMs;
@@ -50,7 +53,7 @@ describe('encodeHints', () => {
       { programId: 'p', turn: 0, programArrivedAt: instant(0), rank: 0, bid: 0, isLast: true },
     ],
   ])('survives the round trip: %s', (_name, given) => {
-    expect(decodeHints(encodeHints(given))).toEqual(given);
+    expect(decodeHints(encodeHints(given, 'request-1'))).toEqual(given);
   });
 });
 

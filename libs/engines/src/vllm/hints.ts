@@ -2,8 +2,9 @@
  * The hints of Holdfast on the engine's wire: the key `holdfast` of the JSON object in `kv_transfer_params_json`, which
  * is the only free-form channel of that protocol, both ways.
  *
- * Request: `{"holdfast": {program, turn, arrivalMs, rank, bid, pin: {ttlMs, soft, value}, last}}`. JSON has no infinity,
- * so a pin of infinite value carries the string "inf"; a pin without `value` means the same.
+ * Request: `{"holdfast": {request, program, turn, arrivalMs, rank, bid, pin: {ttlMs, soft, value}, last}}`. `request` is
+ * the id that KvControl.Rerank names: an engine may give its requests ids of its own. JSON has no infinity, so a pin of
+ * infinite value carries the string "inf"; a pin without `value` means the same.
  * Answer: `{"holdfast": {pinnedBlocks, pinnedTokens, expiresInMs, epoch}}`. Unknown keys are ignored, both ways.
  */
 import { type EngineHints, type PinTerms, instant, millis, toMillisCeil } from '@holdfast/scheduling';
@@ -25,9 +26,10 @@ export const longestTtlMs = 0xffff_ffff;
 export const ttlToWireMs = (terms: PinTerms): number => Math.min(Math.max(toMillisCeil(terms.ttl), 1), longestTtlMs);
 
 /** Pure. The JSON of a request. */
-export const encodeHints = (hints: EngineHints): string =>
+export const encodeHints = (hints: EngineHints, requestId: string): string =>
   JSON.stringify({
     holdfast: {
+      request: requestId,
       program: hints.programId,
       turn: hints.turn,
       arrivalMs: Math.floor(hints.programArrivedAt / 1_000),

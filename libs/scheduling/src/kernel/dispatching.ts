@@ -92,6 +92,12 @@ const mostOverdue = (
   return best;
 };
 
+/** Pure. A policy that looks at ranks again wants them changed inside the engine, too. */
+const rankLowering = (context: Context, engine: EngineRecord): string | undefined =>
+  context.options.profile.ordering.tickEvery === undefined || engine.description.capabilities.reranks
+    ? undefined
+    : 'the engine takes no new ranks: once there, the turn keeps its place';
+
 /** Modifies state. */
 const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): void => {
   const { program } = turn;
@@ -125,6 +131,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
       queuedTurns: context.state.queuedTurns,
       engineUnstarted: engine.unstarted,
     },
+    lowering: rankLowering(context, engine),
   }));
   const { terms, bid } = holdAtDispatch(context, turn, engine);
   emit(context, {

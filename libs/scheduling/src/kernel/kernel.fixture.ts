@@ -10,7 +10,7 @@ import { createKernel, type Kernel } from './kernel.js';
 export const anEngine = (changes: Partial<EngineDescription> = {}): EngineDescription => ({
   engineId: 'engine-a',
   epoch: 'epoch-1',
-  capabilities: { pins: true, softPins: true, ordersByRank: true },
+  capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
   totalBlocks: 1_000,
   blockTokens: 16,
   maxRunningRequests: 64,

@@ -102,6 +102,40 @@ describe('order', () => {
   });
 });
 
+describe('a rank that changes while an engine has the turn', () => {
+  /** Under autellix: p ran for 10 s, its next turn is at the engine and waits there, long enough to move up a queue. */
+  const aTurnThatWaitsInside = ({ reranks }: { readonly reranks: boolean }): KernelFixture => {
+    const world = new KernelFixture('autellix');
+    world.join({ capabilities: { pins: true, softPins: true, ordersByRank: true, reranks } });
+    world.start('p');
+    const first = world.submit('p', { tokens: 3_000 });
+    world.started(first);
+    world.wait(seconds(10));
+    world.finished(first, { tokens: 3_000 });
+    world.submit('p', { tokens: 3_000, shared: 3_000 });
+    world.wait(seconds(21));
+    world.post({ type: 'timerFired', key: 'tick' });
+    return world;
+  };
+
+  it('is sent after it', () => {
+    const world = aTurnThatWaitsInside({ reranks: true });
+    const [, dispatch] = world.dispatches();
+    const reranks = world.log.filter((command) => command.type === 'rerankTurn');
+    expect(reranks).toMatchObject([{ turnId: 'turn-2', programId: 'p', engineId: 'engine-a', epoch: 'epoch-1' }]);
+    expect(reranks[0]?.rank).toBeLessThan(dispatch?.hints.rank ?? 0);
+    expect(world.decisions().filter(({ lowering }) => lowering !== undefined)).toEqual([]);
+  });
+
+  it('stays where the engine takes none, and the decision says so', () => {
+    const world = aTurnThatWaitsInside({ reranks: false });
+    expect(world.log.filter((command) => command.type === 'rerankTurn')).toEqual([]);
+    const dispatches = world.decisions().filter(({ kind }) => kind === 'dispatch');
+    const lowering = expect.stringContaining('takes no new ranks');
+    expect(dispatches).toMatchObject([{ lowering }, { lowering }]);
+  });
+});
+
 describe('placement', () => {
   it('sends new programs to the engine with the smallest claims and returns a program to its own', () => {
     const world = new KernelFixture();

@@ -90,7 +90,7 @@ export const releaseQueue = (context: Context, engine: EngineRecord): void => {
   }
 };
 
-/** Modifies state. Something that the order may depend on has changed; engines that order by rank are told. */
+/** Modifies state. Something that the order may depend on has changed; engines that take new ranks are told. */
 export const refreshRank = (context: Context, turn: TurnRecord): void => {
   if (turn.state === 'deferred') return;
   const rank = rankOf(context, turn);
@@ -101,7 +101,7 @@ export const refreshRank = (context: Context, turn: TurnRecord): void => {
     return;
   }
   const engine = turn.engineId === null ? undefined : context.state.engines.get(turn.engineId);
-  if (engine === undefined || !engine.description.capabilities.ordersByRank) return;
+  if (engine === undefined || !engine.description.capabilities.reranks) return;
   const { engineId, epoch } = engine.description;
   emit(context, { type: 'rerankTurn', turnId: turn.turnId, programId: turn.program.programId, engineId, epoch, rank });
 };

@@ -102,7 +102,7 @@ describe('a pin', () => {
 describe('an engine without pins', () => {
   it('gets no pin hint, and the decision says what was done instead', () => {
     const world = new KernelFixture('static-ttl:ttl=60s');
-    world.join({ capabilities: { pins: false, softPins: false, ordersByRank: false } });
+    world.join({ capabilities: { pins: false, softPins: false, ordersByRank: false, reranks: false } });
     world.start('p');
     world.run('p');
     world.tool('p', 'bash');

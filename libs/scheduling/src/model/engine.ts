@@ -8,6 +8,8 @@ export interface EngineCapabilities {
   readonly softPins: boolean;
   /** Orders its own waiting queue by the rank of the hints. */
   readonly ordersByRank: boolean;
+  /** Takes a new rank for a turn that it has already. */
+  readonly reranks: boolean;
 }
 
 /**

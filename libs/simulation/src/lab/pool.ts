@@ -41,7 +41,7 @@ export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
     description: {
       engineId: `e${index + 1}`,
       epoch: '1',
-      capabilities: { pins: true, softPins: true, ordersByRank: true },
+      capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
       totalBlocks,
       blockTokens,
       maxRunningRequests,

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { generateCases } from './generate-cases.js';
 import type { EngineClientHarness, EngineClientTraits, MakeEngineClientHarness } from './harness.js';
 import { noPinCases, pinCases } from './pin-cases.js';
+import { noRankCases, rankCases } from './rank-cases.js';
 import { restartCases } from './restart-cases.js';
 import { watchCases } from './watch-cases.js';
 
@@ -18,6 +19,7 @@ export const engineClientConformance = (
   describe(`${name}: an EngineClient`, () => {
     group('answers', makeHarness, (harness) => generateCases(harness));
     group('pins', makeHarness, (harness) => (traits.pins ? pinCases(harness, traits) : noPinCases(harness)));
+    group('ranks', makeHarness, (harness) => (traits.reranks ? rankCases(harness) : noRankCases(harness)));
     group('watch', makeHarness, (harness) => watchCases(harness, traits));
     if (traits.tokenizer) group('tokenizer', makeHarness, tokenizerCases);
     if (traits.restarts) group('restart', makeHarness, (harness) => restartCases(harness, traits));

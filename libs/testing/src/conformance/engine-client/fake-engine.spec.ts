@@ -4,8 +4,8 @@ import { millis } from '@holdfast/scheduling';
 import { engineClientConformance } from './engine-client.conformance.js';
 import type { EngineClientHarness } from './harness.js';
 
-const all = { pins: true, softPins: true, ordersByRank: true };
-const stock = { pins: false, softPins: false, ordersByRank: false };
+const all = { pins: true, softPins: true, ordersByRank: true, reranks: true };
+const stock = { pins: false, softPins: false, ordersByRank: false, reranks: false };
 
 const makeHarness = async (capabilities: typeof all): Promise<EngineClientHarness> => {
   const clock = new ManualClock();
@@ -26,10 +26,14 @@ const makeHarness = async (capabilities: typeof all): Promise<EngineClientHarnes
   };
 };
 
-engineClientConformance('fake engine', { pins: true, softPins: true, restarts: true, tokenizer: true }, () =>
-  makeHarness(all),
+engineClientConformance(
+  'fake engine',
+  { pins: true, softPins: true, reranks: true, restarts: true, tokenizer: true },
+  () => makeHarness(all),
 );
 
-engineClientConformance('fake stock engine', { pins: false, softPins: false, restarts: true, tokenizer: false }, () =>
-  makeHarness(stock),
+engineClientConformance(
+  'fake stock engine',
+  { pins: false, softPins: false, reranks: false, restarts: true, tokenizer: false },
+  () => makeHarness(stock),
 );

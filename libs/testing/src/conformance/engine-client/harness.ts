@@ -6,6 +6,8 @@ export interface EngineClientTraits {
   readonly pins: boolean;
   /** Holds soft pins. */
   readonly softPins: boolean;
+  /** Takes new ranks for requests that it has. */
+  readonly reranks: boolean;
   /** The harness can stop and start the engine. */
   readonly restarts: boolean;
   /** The engine sends its tokenizer. */

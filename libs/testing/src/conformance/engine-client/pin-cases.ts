@@ -143,7 +143,7 @@ export const noPinCases = (harness: () => EngineClientHarness): void => {
   it('says that it holds none, and refuses every pin operation', async () => {
     const { client } = harness();
     const { description } = await client.info();
-    expect(description.capabilities).toEqual({ pins: false, softPins: false, ordersByRank: false });
+    expect(description.capabilities).toEqual({ pins: false, softPins: false, ordersByRank: false, reranks: false });
     const missing = { reason: 'ENGINE_CAPABILITY_MISSING', retryable: false };
     await expect(client.pin('p', '', minutePin)).rejects.toMatchObject(missing);
     await expect(client.renew('p', '', minutePin)).rejects.toMatchObject(missing);

@@ -48,6 +48,8 @@ export interface GetInfoResponse {
   ordersByRank: boolean;
   /** True when the engine keeps soft pins. */
   softPins: boolean;
+  /** True when Rerank changes the order of requests that are in the engine. */
+  reranks: boolean;
 }
 
 /** PinRequest asks for a pin. */
@@ -132,6 +134,22 @@ export interface GetStatsResponse {
   stats: KvStats | undefined;
 }
 
+/** RerankRequest gives a request another rank. */
+export interface RerankRequest {
+  /** The request as its caller named it: GenerateRequest.request_id, and `request` of its hints. */
+  requestId: string;
+  /** Epoch the decision was made for; empty for any. */
+  epoch: string;
+  /** New rank, smaller first, -(2^53 - 1) to 2^53 - 1 as in the hints. */
+  rank: bigint;
+}
+
+/** RerankResponse says whether the request was there. */
+export interface RerankResponse {
+  /** True if the request is in the engine and has the rank now. */
+  reranked: boolean;
+}
+
 /** WatchRequest opens the stream. */
 export interface WatchRequest {
   /** Milliseconds between two stats messages, 10 to 60,000; 0 means 1,000. */
@@ -206,6 +224,7 @@ function createBaseGetInfoResponse(): GetInfoResponse {
     maxPinnedFraction: 0,
     ordersByRank: false,
     softPins: false,
+    reranks: false,
   };
 }
 
@@ -240,6 +259,9 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     }
     if (message.softPins !== false) {
       writer.uint32(80).bool(message.softPins);
+    }
+    if (message.reranks !== false) {
+      writer.uint32(88).bool(message.reranks);
     }
     return writer;
   },
@@ -337,6 +359,14 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
             message.softPins = reader.bool();
             continue;
           }
+          case 11: {
+            if (tag !== 88) {
+              break;
+            }
+
+            message.reranks = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -364,6 +394,7 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     message.maxPinnedFraction = object.maxPinnedFraction ?? 0;
     message.ordersByRank = object.ordersByRank ?? false;
     message.softPins = object.softPins ?? false;
+    message.reranks = object.reranks ?? false;
     return message;
   },
 };
@@ -1028,6 +1059,143 @@ export const GetStatsResponse: MessageFns<GetStatsResponse> = {
   },
 };
 
+function createBaseRerankRequest(): RerankRequest {
+  return { requestId: "", epoch: "", rank: 0n };
+}
+
+export const RerankRequest: MessageFns<RerankRequest> = {
+  encode(message: RerankRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.requestId !== "") {
+      writer.uint32(10).string(message.requestId);
+    }
+    if (message.epoch !== "") {
+      writer.uint32(18).string(message.epoch);
+    }
+    if (message.rank !== 0n) {
+      if (BigInt.asIntN(64, message.rank) !== message.rank) {
+        throw new globalThis.Error("value provided for field message.rank of type int64 too large");
+      }
+      writer.uint32(24).int64(message.rank);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.requestId = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.epoch = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.rank = reader.int64() as bigint;
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RerankRequest>, I>>(base?: I): RerankRequest {
+    return RerankRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RerankRequest>, I>>(object: I): RerankRequest {
+    const message = createBaseRerankRequest();
+    message.requestId = object.requestId ?? "";
+    message.epoch = object.epoch ?? "";
+    message.rank = (object.rank !== undefined && object.rank !== null) ? BigInt(object.rank) : 0n;
+    return message;
+  },
+};
+
+function createBaseRerankResponse(): RerankResponse {
+  return { reranked: false };
+}
+
+export const RerankResponse: MessageFns<RerankResponse> = {
+  encode(message: RerankResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reranked !== false) {
+      writer.uint32(8).bool(message.reranked);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): RerankResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRerankResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reranked = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<RerankResponse>, I>>(base?: I): RerankResponse {
+    return RerankResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<RerankResponse>, I>>(object: I): RerankResponse {
+    const message = createBaseRerankResponse();
+    message.reranked = object.reranked ?? false;
+    return message;
+  },
+};
+
 function createBaseWatchRequest(): WatchRequest {
   return { statsIntervalMs: 0 };
 }
@@ -1236,6 +1404,21 @@ export const KvControlService = {
     responseSerialize: (value: GetStatsResponse): Buffer => Buffer.from(GetStatsResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): GetStatsResponse => GetStatsResponse.decode(value),
   },
+  /**
+   * Rerank gives a request that waits or runs in the engine another place in its order. A waiting request is admitted by
+   * the new rank; a running one is preempted by it, when running requests outgrow the pool. A preempted request still
+   * comes before every rank. A request that is not in the engine (not yet, or no longer) is answered with
+   * reranked = false. An engine whose GetInfo has reranks = false answers ENGINE_CAPABILITY_MISSING.
+   */
+  rerank: {
+    path: "/holdfast.kv.v1.KvControl/Rerank" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: RerankRequest): Buffer => Buffer.from(RerankRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): RerankRequest => RerankRequest.decode(value),
+    responseSerialize: (value: RerankResponse): Buffer => Buffer.from(RerankResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): RerankResponse => RerankResponse.decode(value),
+  },
   /** Watch streams stats at an interval and each pin event at once. */
   watch: {
     path: "/holdfast.kv.v1.KvControl/Watch" as const,
@@ -1261,6 +1444,13 @@ export interface KvControlServer extends UntypedServiceImplementation {
   listPins: handleUnaryCall<ListPinsRequest, ListPinsResponse>;
   /** GetStats returns the pool's state now. */
   getStats: handleUnaryCall<GetStatsRequest, GetStatsResponse>;
+  /**
+   * Rerank gives a request that waits or runs in the engine another place in its order. A waiting request is admitted by
+   * the new rank; a running one is preempted by it, when running requests outgrow the pool. A preempted request still
+   * comes before every rank. A request that is not in the engine (not yet, or no longer) is answered with
+   * reranked = false. An engine whose GetInfo has reranks = false answers ENGINE_CAPABILITY_MISSING.
+   */
+  rerank: handleUnaryCall<RerankRequest, RerankResponse>;
   /** Watch streams stats at an interval and each pin event at once. */
   watch: handleServerStreamingCall<WatchRequest, WatchResponse>;
 }
@@ -1358,6 +1548,27 @@ export interface KvControlClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: GetStatsResponse) => void,
+  ): ClientUnaryCall;
+  /**
+   * Rerank gives a request that waits or runs in the engine another place in its order. A waiting request is admitted by
+   * the new rank; a running one is preempted by it, when running requests outgrow the pool. A preempted request still
+   * comes before every rank. A request that is not in the engine (not yet, or no longer) is answered with
+   * reranked = false. An engine whose GetInfo has reranks = false answers ENGINE_CAPABILITY_MISSING.
+   */
+  rerank(
+    request: RerankRequest,
+    callback: (error: ServiceError | null, response: RerankResponse) => void,
+  ): ClientUnaryCall;
+  rerank(
+    request: RerankRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: RerankResponse) => void,
+  ): ClientUnaryCall;
+  rerank(
+    request: RerankRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: RerankResponse) => void,
   ): ClientUnaryCall;
   /** Watch streams stats at an interval and each pin event at once. */
   watch(request: WatchRequest, options?: Partial<CallOptions>): ClientReadableStream<WatchResponse>;
