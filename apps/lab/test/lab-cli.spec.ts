@@ -64,11 +64,20 @@ describe('the lab as a command', () => {
     expect(stdout).toContain('format holdfast\n12 programs, 33 turns');
   });
 
+  it('prints of real engines what the document says, and every target is met', async () => {
+    const { code, stdout } = await lab('fidelity', '--parts', 'engines');
+    expect(code).toBe(0);
+    const document = readFileSync(new URL('../../../docs/fidelity.md', import.meta.url), 'utf8');
+    expect(document).toContain(stdout.trimEnd());
+    expect(stdout).toContain('Every target is met.');
+  });
+
   it.each([
     ['a trace that is not there', ['inspect', join(folder, 'none')], 'none: does not exist\n'],
     ['an unknown policy', ['compare', '--trace', 'x', '--policies', 'magic'], 'policy "magic" is unknown'],
     ['an unknown engine', ['compare', '--trace', 'x', '--policies', 'continuum', '--engine', 'abacus'], '"abacus"'],
     ['files without a folder', ['compare', '--trace', 'x', '--policies', 'continuum', '--decisions'], '--out'],
+    ['a run that is not there', ['fidelity', '--data', folder], 'requests.jsonl: cannot be read'],
     ['no trace', ['knee', '--policies', 'continuum'], '--trace'],
   ])('answers %s with exit code 2, and prints nothing else', async (_, args, message) => {
     const { code, stdout, stderr } = await lab(...args);

@@ -1,13 +1,16 @@
 import { availableParallelism } from 'node:os';
 import { seconds, type Duration } from '@holdfast/scheduling';
 import { Command } from 'commander';
+import { withChunks } from '../chunks/chunk-options.js';
 import { compare, type CommandIo } from '../commands/compare.js';
+import { fidelity } from '../commands/fidelity.js';
 import { inspect } from '../commands/inspect.js';
 import { knee } from '../commands/knee.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
 import { toTraceArgument } from '../trace-files/load-trace.js';
 import { UsageError } from './exit.js';
+import { withFidelity } from './fidelity-options.js';
 import { duration, engine, listOf, numberFrom, policy, policyHelp } from './option-parsers.js';
 
 const MAX_SEEDS = 1_000;
@@ -42,12 +45,7 @@ export const createCli = (signal: AbortSignal): Command => {
     )
     .showHelpAfterError('(--help lists the options)')
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
-  const command = (name: string, description: string): Command =>
-    cli
-      .command(name)
-      .description(description)
-      .showHelpAfterError('(--help lists the options)')
-      .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
+  const command = (name: string, description: string): Command => subcommand(cli, name, description);
   const io = (): CommandIo => ({ output: process.stdout, progress: progressDisplay(process.stderr), signal });
   const runCompare = async (raw: RawOptions): Promise<void> => void (await compare(toCompareSettings(raw), io()));
   command('inspect', 'Prints what is in traces: programs, turns, tokens, gaps, tools.')
@@ -68,8 +66,20 @@ export const createCli = (signal: AbortSignal): Command => {
     experiment(command('knee', 'Finds the largest load at which mean JCT is at most 1.5 times that at load 0.2.')),
     4,
   ).action(async (raw: RawOptions) => void (await knee(toSettings(raw), io())));
+  withFidelity(
+    command('fidelity', 'Holds the model against measured engines and published results.'),
+    (settings) => void fidelity(settings, io()),
+  );
+  withChunks(command('chunks', 'Chunk caches of retrieval-augmented prompts: inspect, compare.'), subcommand, io);
   return cli;
 };
+
+const subcommand = (parent: Command, name: string, description: string): Command =>
+  parent
+    .command(name)
+    .description(description)
+    .showHelpAfterError('(--help lists the options)')
+    .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 const experiment = (command: Command): Command =>
   command

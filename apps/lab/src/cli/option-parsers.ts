@@ -23,6 +23,15 @@ export const numberFrom =
     );
   };
 
+/** One of some words. */
+export const oneOf =
+  <T extends string>(words: readonly T[]) =>
+  (text: string): T => {
+    const word = words.find((candidate) => candidate === text);
+    if (word !== undefined) return word;
+    throw new InvalidArgumentError(`It is "${text}"; allowed are ${words.join(', ')}.`);
+  };
+
 const SECONDS_PER_UNIT: Readonly<Record<string, number>> = { ms: 0.001, s: 1, m: 60, h: 3_600 };
 
 /** A duration such as 250ms, 120s, 5m or 1h. */
