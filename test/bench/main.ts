@@ -5,7 +5,7 @@ import { benchKernel, type KernelRow } from './kernel.js';
 import { benchService, type ServiceResults } from './turns.js';
 
 const PROGRAMS = [100, 1_000, 10_000, 100_000];
-const POLICIES = ['continuum', 'vllm-fcfs'];
+const POLICIES = ['holdfast', 'continuum', 'vllm-fcfs'];
 const PARTS = ['kernel', 'service'] as const;
 
 const say = (what: string): void => void process.stderr.write(`${what} ...\n`);

@@ -20,7 +20,7 @@ export interface DemoOptions {
   readonly keepLogs?: string;
 }
 
-const DEFAULTS = { policies: 'vllm-fcfs,program-fcfs,continuum', seed: 1, engine: 'sim' } as const;
+const DEFAULTS = { policies: 'vllm-fcfs,continuum,holdfast', seed: 1, engine: 'sim' } as const;
 
 const DESCRIPTION = `Replays recorded agent programs under several policies and compares them: the same programs, the same seed and the
 same arrival times, through the SDK, the control plane and its engines, each a process of its own.

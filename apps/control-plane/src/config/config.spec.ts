@@ -18,7 +18,7 @@ describe('readConfig', () => {
     const config = readConfig({});
     expect(config.HOLDFAST_GRPC_ADDRESS).toEqual({ host: '127.0.0.1', port: 7070 });
     expect(config.HOLDFAST_HTTP_ADDRESS).toEqual({ host: '127.0.0.1', port: 7071 });
-    expect(config.HOLDFAST_POLICY.name).toBe('continuum');
+    expect(config.HOLDFAST_POLICY.name).toBe('holdfast');
     expect(config.HOLDFAST_ENGINES).toEqual([]);
     expect(config.DATABASE_URL).toBeUndefined();
   });

@@ -95,7 +95,7 @@ const shape = {
     .refine((engines) => new Set(engines.map(({ address }) => address)).size === engines.length, 'each address once')
     .meta({ description: 'Addresses of the engines, separated by commas.' })
     .prefault(''),
-  HOLDFAST_POLICY: policy.prefault('continuum'),
+  HOLDFAST_POLICY: policy.prefault('holdfast'),
   HOLDFAST_DISPATCH_WINDOW: integerSetting({ min: 1, max: 1_024 })
     .meta({ description: 'Turns without a first token that an engine may have at once.' })
     .prefault('2'),
