@@ -17,12 +17,17 @@ KEY = "holdfast"
 #: Longest program id that is accepted, in characters.
 MAX_PROGRAM_ID = 256
 
+#: Longest request id that is accepted, in characters.
+MAX_REQUEST_ID = 256
+
 
 @dataclass(frozen=True)
 class Hints:
     """What a caller wants of the engine beside an answer."""
 
     program_id: str
+    #: The caller's id of the request: vLLM appends to it, and a new rank comes under the caller's. None: not said.
+    request_id: str | None = None
     turn: int = 0
     #: Program arrival in milliseconds since 1970, the key among requests of one rank; None when it is not said.
     arrival_ms: float | None = None
@@ -45,8 +50,11 @@ def read_hints(params: object) -> Hints | None:
     if not isinstance(program_id, str) or not 1 <= len(program_id) <= MAX_PROGRAM_ID:
         return None
     arrival = _number(found.get("arrivalMs"), 0.0)
+    request_id = found.get("request")
+    names_request = isinstance(request_id, str) and 1 <= len(request_id) <= MAX_REQUEST_ID
     return Hints(
         program_id=program_id,
+        request_id=str(request_id) if names_request else None,
         turn=int(_number(found.get("turn"), 0.0)),
         arrival_ms=arrival if arrival > 0 else None,
         rank=round(_number(found.get("rank"), 0.0)),

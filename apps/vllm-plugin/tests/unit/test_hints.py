@@ -17,12 +17,19 @@ JSON = SCALARS | st.lists(SCALARS, max_size=3) | st.dictionaries(NAMES, SCALARS,
 
 def test_all_hints_are_read() -> None:
     text = (
-        '{"holdfast": {"program": "p", "turn": 3, "arrivalMs": 1700000000123, "rank": -4, "bid": 0.5, '
-        '"pin": {"ttlMs": 1500, "soft": true, "value": 2}, "last": true, "later": [1]}}'
+        '{"holdfast": {"request": "r.1", "program": "p", "turn": 3, "arrivalMs": 1700000000123, "rank": -4, '
+        '"bid": 0.5, "pin": {"ttlMs": 1500, "soft": true, "value": 2}, "last": true, "later": [1]}}'
     )
     pin = PinTerms(ttl_ms=1_500, soft=True, value=2)
-    expected = Hints("p", turn=3, arrival_ms=1_700_000_000_123, rank=-4, bid=0.5, pin=pin, is_last=True)
+    expected = Hints(
+        "p", request_id="r.1", turn=3, arrival_ms=1_700_000_000_123, rank=-4, bid=0.5, pin=pin, is_last=True
+    )
     assert read_hints(json.loads(text)) == expected
+
+
+@pytest.mark.parametrize("request_id", ["", 7, None, "r" * 257])
+def test_a_request_id_that_cannot_be_one_is_dropped(request_id: object) -> None:
+    assert read_hints({"holdfast": {"program": "p", "request": request_id}}) == Hints("p")
 
 
 @pytest.mark.parametrize("value", ['"inf"', "null"])

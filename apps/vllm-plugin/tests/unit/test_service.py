@@ -6,6 +6,7 @@ import subprocess
 import threading
 import time
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -32,9 +33,10 @@ LOOPBACK = Settings("127.0.0.1:0")
 class Served:
     """A ledger, its server, and turns for it."""
 
-    def __init__(self, settings: Settings = LOOPBACK) -> None:
+    def __init__(self, settings: Settings = LOOPBACK, facts: EngineFacts = FACTS) -> None:
         self.store = FakeStore(10)
         self.watchers = Watchers()
+        self.ranks = {"here": 0}
         self.ledger = KvLedger(
             self.store,
             total_blocks=10,
@@ -43,7 +45,7 @@ class Served:
             clock=time.monotonic,
             listener=self.watchers.publish,
         )
-        service = KvControlService(self.ledger, FACTS, self, self.watchers)
+        service = KvControlService(self.ledger, facts, self, self.watchers)
         self.server = KvControlServer(self.ledger, service, self.watchers, settings)
         self.server.start()
 
@@ -52,6 +54,12 @@ class Served:
             pins, pinned, soft = self.ledger.pin_count(), self.ledger.pinned_blocks(), self.ledger.soft_blocks()
             free = self.store.free_blocks
             return EngineStats(free, soft, pinned, 10 - free - soft - pinned, 0, 0, pins, 1, 2, 3, 4)
+
+    def rerank(self, request_id: str, rank: int) -> bool:
+        if request_id not in self.ranks:
+            return False
+        self.ranks[request_id] = rank
+        return True
 
     def turn(self, program_id: str, blocks: int) -> None:
         keys = keys_of(program_id, blocks)
@@ -97,6 +105,35 @@ def test_the_service_describes_the_engine(stub: Any) -> None:
     assert (info.total_blocks, info.block_size, info.max_running_requests) == (10, 4, 8)
     assert info.orders_by_rank
     assert info.soft_pins
+    assert info.reranks
+
+
+def test_a_request_that_is_here_gets_a_new_rank(served: Served, stub: Any) -> None:
+    largest = (1 << 53) - 1
+    assert stub.Rerank(kv.RerankRequest(request_id="here", epoch="e1", rank=-largest)).reranked
+    assert served.ranks == {"here": -largest}
+    assert not stub.Rerank(kv.RerankRequest(request_id="gone", rank=1)).reranked
+    assert refusal(lambda: stub.Rerank(kv.RerankRequest(rank=largest + 1)))[2] == [
+        ("request_id", "is empty; allowed: the id of a request"),
+        ("rank", f"is {largest + 1}; allowed: {-largest} to {largest}"),
+    ]
+    stale = kv.RerankRequest(request_id="here", epoch="e0", rank=1)
+    assert refusal(lambda: stub.Rerank(stale)) == (grpc.StatusCode.ABORTED, "EPOCH_STALE", [])
+    assert served.ranks == {"here": -largest}
+
+
+def test_an_engine_without_an_order_by_rank_says_so_and_takes_none() -> None:
+    running = Served(facts=replace(FACTS, orders_by_rank=False))
+    try:
+        with grpc.insecure_channel(running.server.address) as channel:
+            stub = kv_service.KvControlStub(channel)
+            assert not stub.GetInfo(kv.GetInfoRequest()).reranks
+            call = kv.RerankRequest(request_id="here", rank=1)
+            code = grpc.StatusCode.FAILED_PRECONDITION
+            assert refusal(lambda: stub.Rerank(call)) == (code, "ENGINE_CAPABILITY_MISSING", [])
+    finally:
+        running.server.stop()
+    assert running.ranks == {"here": 0}
 
 
 def test_pins_are_set_renewed_listed_and_released(served: Served, stub: Any) -> None:

@@ -97,6 +97,58 @@ def test_the_queue_follows_ranks_and_preempted_requests_come_first(driven: Any) 
     assert driven.requests[running].num_preemptions == 1
 
 
+def test_a_new_rank_moves_a_waiting_request_and_leaves_preempted_ones_in_front(driven: Any) -> None:
+    scheduler = driven.scheduler
+    scheduler.max_num_active_reqs = 1
+    ids = {driven.submit(prompt_of(40, 20), max_tokens=8, hints=_named("running", 9)): "running"}
+    driven.step()
+    for rank, name in enumerate(["a", "b", "c"]):
+        ids[driven.submit(prompt_of(60 + rank, 20), max_tokens=1, hints=_named(name, rank))] = name
+    scheduler.reset_prefix_cache(reset_running_requests=True)
+    assert all([scheduler.rerank("c", -5), scheduler.rerank("a", 7), scheduler.rerank("running", 50)])
+    order = _order_of_ends(driven, ids)
+    assert order == ["running", "c", "b", "a"]
+    priorities = {ids[request_id]: request.priority for request_id, request in driven.requests.items()}
+    assert priorities == {"running": 50, "a": 7, "b": 1, "c": -5}
+    assert not scheduler.rerank("a", 1)
+    assert not scheduler.rerank("nobody", 1)
+
+
+def test_a_new_rank_of_a_running_request_decides_who_is_preempted(driven: Any) -> None:
+    ids = [
+        driven.submit(prompt_of(30 + seed), max_tokens=60, hints={**_named(f"p{seed}", seed), "bid": 0})
+        for seed in range(5)
+    ]
+    driven.step()
+    assert driven.scheduler.rerank("p0", 9)
+    assert driven.scheduler.rerank("p4", -1)
+    driven.run()
+    preemptions = [driven.requests[request_id].num_preemptions for request_id in ids]
+    assert preemptions[4] == 0
+    assert preemptions[0] == max(preemptions) > 0
+    assert [request.priority for request in driven.requests.values()] == [9, 1, 2, 3, -1]
+    check_pool(driven)
+
+
+def test_new_ranks_at_any_time_lose_no_request(driven: Any) -> None:
+    numbers = random.Random(5)  # noqa: S311
+    names: list[str] = []
+    for number in range(120):
+        names.append(f"n{number}")
+        prompt = prompt_of(3_000 + number, numbers.randrange(20, 300))
+        driven.submit(prompt, max_tokens=numbers.randrange(1, 60), hints=_named(names[-1], numbers.randrange(9)))
+        for _ in range(numbers.randrange(4)):
+            driven.scheduler.rerank(numbers.choice(names), numbers.randrange(-9, 9))
+            driven.step()
+        waiting = driven.scheduler.waiting._heap
+        assert all(not waiting[at] < waiting[(at - 1) // 2] for at in range(1, len(waiting))), "it is no heap"
+    driven.run()
+    assert len(driven.answers) == len(names)
+    assert driven.scheduler.stats().preemptions > 0
+    assert driven.scheduler._named == {}
+    check_pool(driven)
+
+
 def test_nothing_leaks_whatever_comes(driven: Any) -> None:
     numbers = random.Random(3)  # noqa: S311
     contexts: dict[str, list[int]] = {f"p{index}": prompt_of(50 + index, 40) for index in range(9)}
@@ -130,6 +182,19 @@ def test_nothing_leaks_whatever_comes(driven: Any) -> None:
     assert driven.scheduler.stats().free_blocks == 64
     pool = driven.scheduler.kv_cache_manager.block_pool
     assert all(block.ref_cnt == 0 for block in pool.blocks if not block.is_null)
+
+
+def _named(name: str, rank: int) -> dict[str, Any]:
+    return {"program": name, "request": name, "rank": rank}
+
+
+def _order_of_ends(driven: Any, names: dict[str, str]) -> list[str]:
+    """Names in the order in which their requests end."""
+    order: list[str] = []
+    while driven.scheduler.has_unfinished_requests():
+        driven.step()
+        order += [names[key] for key in driven.answers if names[key] not in order]
+    return order
 
 
 def _ranked(program_id: str, rank: int, arrival_ms: int) -> dict[str, Any]:

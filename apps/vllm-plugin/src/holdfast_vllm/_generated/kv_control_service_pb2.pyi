@@ -52,6 +52,7 @@ class GetInfoResponse(_message.Message):
     MAX_PINNED_FRACTION_FIELD_NUMBER: _builtins.int
     ORDERS_BY_RANK_FIELD_NUMBER: _builtins.int
     SOFT_PINS_FIELD_NUMBER: _builtins.int
+    RERANKS_FIELD_NUMBER: _builtins.int
     interface_version: _builtins.int
     """Version of this interface, now 1."""
     epoch: _builtins.str
@@ -72,6 +73,8 @@ class GetInfoResponse(_message.Message):
     """True when the engine orders its own queue by the rank of the hints."""
     soft_pins: _builtins.bool
     """True when the engine keeps soft pins."""
+    reranks: _builtins.bool
+    """True when Rerank changes the order of requests that are in the engine."""
     def __init__(
         self,
         *,
@@ -85,10 +88,11 @@ class GetInfoResponse(_message.Message):
         max_pinned_fraction: _builtins.float = ...,
         orders_by_rank: _builtins.bool = ...,
         soft_pins: _builtins.bool = ...,
+        reranks: _builtins.bool = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_size", b"block_size", "engine_kind", b"engine_kind", "engine_version", b"engine_version", "epoch", b"epoch", "interface_version", b"interface_version", "max_pinned_fraction", b"max_pinned_fraction", "max_running_requests", b"max_running_requests", "orders_by_rank", b"orders_by_rank", "soft_pins", b"soft_pins", "total_blocks", b"total_blocks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_size", b"block_size", "engine_kind", b"engine_kind", "engine_version", b"engine_version", "epoch", b"epoch", "interface_version", b"interface_version", "max_pinned_fraction", b"max_pinned_fraction", "max_running_requests", b"max_running_requests", "orders_by_rank", b"orders_by_rank", "reranks", b"reranks", "soft_pins", b"soft_pins", "total_blocks", b"total_blocks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
@@ -357,6 +361,58 @@ class GetStatsResponse(_message.Message):
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 
 Global___GetStatsResponse: _TypeAlias = GetStatsResponse  # noqa: Y015
+
+@_typing.final
+class RerankRequest(_message.Message):
+    """RerankRequest gives a request another rank."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    REQUEST_ID_FIELD_NUMBER: _builtins.int
+    EPOCH_FIELD_NUMBER: _builtins.int
+    RANK_FIELD_NUMBER: _builtins.int
+    request_id: _builtins.str
+    """The request as its caller named it: GenerateRequest.request_id, and `request` of its hints."""
+    epoch: _builtins.str
+    """Epoch the decision was made for; empty for any."""
+    rank: _builtins.int
+    """New rank, smaller first, -(2^53 - 1) to 2^53 - 1 as in the hints."""
+    def __init__(
+        self,
+        *,
+        request_id: _builtins.str = ...,
+        epoch: _builtins.str = ...,
+        rank: _builtins.int = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["epoch", b"epoch", "rank", b"rank", "request_id", b"request_id"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankRequest: _TypeAlias = RerankRequest  # noqa: Y015
+
+@_typing.final
+class RerankResponse(_message.Message):
+    """RerankResponse says whether the request was there."""
+
+    DESCRIPTOR: _descriptor.Descriptor
+
+    RERANKED_FIELD_NUMBER: _builtins.int
+    reranked: _builtins.bool
+    """True if the request is in the engine and has the rank now."""
+    def __init__(
+        self,
+        *,
+        reranked: _builtins.bool = ...,
+    ) -> None: ...
+    _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
+    def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["reranked", b"reranked"]  # noqa: Y015
+    def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
+    def WhichOneof(self, oneof_group: _Never) -> None: ...
+
+Global___RerankResponse: _TypeAlias = RerankResponse  # noqa: Y015
 
 @_typing.final
 class WatchRequest(_message.Message):

@@ -72,6 +72,11 @@ class KvControlStub:
                 request_serializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsRequest.SerializeToString,
                 response_deserializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsResponse.FromString,
                 _registered_method=True)
+        self.Rerank = channel.unary_unary(
+                '/holdfast.kv.v1.KvControl/Rerank',
+                request_serializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankRequest.SerializeToString,
+                response_deserializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankResponse.FromString,
+                _registered_method=True)
         self.Watch = channel.unary_stream(
                 '/holdfast.kv.v1.KvControl/Watch',
                 request_serializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.WatchRequest.SerializeToString,
@@ -132,6 +137,16 @@ class KvControlServicer:
         context.set_details('Method not implemented!')
         raise NotImplementedError('Method not implemented!')
 
+    def Rerank(self, request, context):
+        """Rerank gives a request that waits or runs in the engine another place in its order. A waiting request is admitted by
+        the new rank; a running one is preempted by it, when running requests outgrow the pool. A preempted request still
+        comes before every rank. A request that is not in the engine (not yet, or no longer) is answered with
+        reranked = false. An engine whose GetInfo has reranks = false answers ENGINE_CAPABILITY_MISSING.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
     def Watch(self, request, context):
         """Watch streams stats at an interval and each pin event at once.
         """
@@ -171,6 +186,11 @@ def add_KvControlServicer_to_server(servicer, server):
                     servicer.GetStats,
                     request_deserializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsRequest.FromString,
                     response_serializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsResponse.SerializeToString,
+            ),
+            'Rerank': grpc.unary_unary_rpc_method_handler(
+                    servicer.Rerank,
+                    request_deserializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankRequest.FromString,
+                    response_serializer=holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankResponse.SerializeToString,
             ),
             'Watch': grpc.unary_stream_rpc_method_handler(
                     servicer.Watch,
@@ -348,6 +368,33 @@ class KvControl:
             '/holdfast.kv.v1.KvControl/GetStats',
             holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsRequest.SerializeToString,
             holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.GetStatsResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def Rerank(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.kv.v1.KvControl/Rerank',
+            holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankRequest.SerializeToString,
+            holdfast_dot_kv_dot_v1_dot_kv__control__service__pb2.RerankResponse.FromString,
             options,
             channel_credentials,
             insecure,

@@ -14,7 +14,7 @@ import grpc
 from holdfast_vllm._generated import kv_control_service_pb2 as messages
 from holdfast_vllm._generated import kv_control_service_pb2_grpc as service
 from holdfast_vllm.control.mapping import pin_message, stats_message
-from holdfast_vllm.control.stats import EngineFacts, StatsSource
+from holdfast_vllm.control.stats import EngineAccess, EngineFacts
 from holdfast_vllm.control.status import abort
 from holdfast_vllm.control.watchers import Watchers
 from holdfast_vllm.errors import FieldError, HoldfastError, Reason
@@ -25,6 +25,9 @@ INTERFACE_VERSION = 1
 DEFAULT_INTERVAL_MS = 1_000
 SHORTEST_INTERVAL_MS = 10
 LONGEST_INTERVAL_MS = 60_000
+
+#: Ranks travel as JSON numbers in hints, so they are whole numbers that a double holds exactly.
+LARGEST_RANK = (1 << 53) - 1
 
 #: A watcher looks up this often whether its caller and the engine are still there.
 _LOOK_UP_SECONDS = 1.0
@@ -52,10 +55,10 @@ def _answering(
 class KvControlService(service.KvControlServicer):
     """The service. Its methods run on the threads of the gRPC server."""
 
-    def __init__(self, ledger: KvLedger, facts: EngineFacts, source: StatsSource, watchers: Watchers) -> None:
+    def __init__(self, ledger: KvLedger, facts: EngineFacts, engine: EngineAccess, watchers: Watchers) -> None:
         self._ledger = ledger
         self._facts = facts
-        self._source = source
+        self._engine = engine
         self._watchers = watchers
 
     @_answering
@@ -73,6 +76,7 @@ class KvControlService(service.KvControlServicer):
             max_pinned_fraction=facts.max_pinned_fraction,
             orders_by_rank=facts.orders_by_rank,
             soft_pins=True,
+            reranks=facts.orders_by_rank,
         )
 
     @_answering
@@ -111,7 +115,19 @@ class KvControlService(service.KvControlServicer):
     @_answering
     def GetStats(self, _request: messages.GetStatsRequest) -> messages.GetStatsResponse:  # noqa: N802
         """Return the pool's state now."""
-        return messages.GetStatsResponse(stats=stats_message(self._source.stats(), self._facts))
+        return messages.GetStatsResponse(stats=stats_message(self._engine.stats(), self._facts))
+
+    @_answering
+    def Rerank(self, request: messages.RerankRequest) -> messages.RerankResponse:  # noqa: N802
+        """Give a request that waits or runs another rank."""
+        _check(_request_violation(request.request_id), _rank_violation(request.rank))
+        self._check_epoch(request.epoch)
+        if not self._facts.orders_by_rank:
+            raise HoldfastError(
+                Reason.ENGINE_CAPABILITY_MISSING,
+                "requests are not ordered by rank here; that needs --scheduling-policy priority",
+            )
+        return messages.RerankResponse(reranked=self._engine.rerank(request.request_id, request.rank))
 
     def Watch(  # noqa: N802
         self, request: messages.WatchRequest, context: grpc.ServicerContext
@@ -127,7 +143,7 @@ class KvControlService(service.KvControlServicer):
             due = time.monotonic()
             while context.is_active() and not self._watchers.is_closed and threading.main_thread().is_alive():
                 if time.monotonic() >= due:
-                    yield messages.WatchResponse(stats=stats_message(self._source.stats(), self._facts))
+                    yield messages.WatchResponse(stats=stats_message(self._engine.stats(), self._facts))
                     due = max(due + interval_seconds, time.monotonic())
                 event = watcher.next(min(_LOOK_UP_SECONDS, due - time.monotonic()))
                 if event is not None:
@@ -156,6 +172,14 @@ def _check(*violations: _Violation | None) -> None:
 
 def _program_violation(program_id: str) -> _Violation | None:
     return None if program_id else ("program_id", "is empty; allowed: the id of a program")
+
+
+def _request_violation(request_id: str) -> _Violation | None:
+    return None if request_id else ("request_id", "is empty; allowed: the id of a request")
+
+
+def _rank_violation(rank: int) -> _Violation | None:
+    return None if abs(rank) <= LARGEST_RANK else ("rank", f"is {rank}; allowed: {-LARGEST_RANK} to {LARGEST_RANK}")
 
 
 def _ttl_violation(ttl_ms: int) -> _Violation | None:

@@ -36,8 +36,11 @@ class EngineStats:
     output_tokens: int
 
 
-class StatsSource(Protocol):
-    """Where the stats come from: the scheduler."""
+class EngineAccess(Protocol):
+    """What the service asks of the scheduler. Safe to call from any thread."""
 
     def stats(self) -> EngineStats:
-        """The stats now. Safe to call from any thread."""
+        """The stats now."""
+
+    def rerank(self, request_id: str, rank: int) -> bool:
+        """Give a request another rank. False when it is not here."""

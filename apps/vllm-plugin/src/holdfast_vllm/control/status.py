@@ -20,6 +20,7 @@ _CODES = {
     Reason.KV_NOT_RESIDENT: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.EPOCH_STALE: grpc.StatusCode.ABORTED,
     Reason.QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.ENGINE_CAPABILITY_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
 

@@ -23,6 +23,7 @@ from holdfast_vllm.control.watchers import Watchers
 from holdfast_vllm.engine.block_pool_store import BlockPoolStore, full_blocks
 from holdfast_vllm.engine.demand import Demand
 from holdfast_vllm.engine.pool_figures import PoolCounter
+from holdfast_vllm.engine.queues import set_priority
 from holdfast_vllm.engine.requirements import check_engine
 from holdfast_vllm.hints import Hints, read_hints, without_hints, write_answer
 from holdfast_vllm.pins.ledger import KvLedger
@@ -86,6 +87,7 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
         )
         self._pool_counter = PoolCounter(self._store, self._ledger)
         self._hints: dict[str, Hints] = {}
+        self._named: dict[str, str] = {}
         self._preempted: set[str] = set()
         self._counted: set[str] = set()
         self._counters = _Counters()
@@ -120,6 +122,8 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
             if hints is not None:
                 request.kv_transfer_params = without_hints(request.kv_transfer_params)
                 self._hints[request.request_id] = hints
+                if hints.request_id is not None:
+                    self._named[hints.request_id] = request.request_id
                 request.priority = hints.rank
                 if hints.arrival_ms is not None:
                     request.arrival_time = hints.arrival_ms / 1_000
@@ -170,6 +174,16 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
                 output_tokens=counters.output_tokens,
             )
 
+    def rerank(self, request_id: str, rank: int) -> bool:
+        """Give a request that waits or runs another rank. Safe to call from any thread."""
+        with self._ledger.lock:
+            request = self.requests.get(self._named.get(request_id, request_id))
+            if request is None or request.is_finished():
+                return False
+            lead = PREEMPTED_LEAD if request.request_id in self._preempted else 0
+            set_priority(request, rank - lead, (self.waiting, self.kv_holding_waiting))
+            return True
+
     def _preempt_request(self, request: Any, *args: Any, **kwargs: Any) -> None:
         self._counters.preemptions += 1
         self._preempted.add(request.request_id)
@@ -182,6 +196,8 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
         self._preempted.discard(request.request_id)
         self._counted.discard(request.request_id)
         hints = self._hints.pop(request.request_id, None)
+        if hints is not None and self._named.get(hints.request_id or "") == request.request_id:
+            del self._named[hints.request_id]
         view = self._retain(request, hints) if hints is not None else None
         kv_params, ec_params = super()._free_request(request, *args, **kwargs)
         if hints is not None:
