@@ -1,4 +1,4 @@
-import { PART_KINDS, uniqueTokens, type ChunkTrace, type PromptPart } from './chunk-trace.js';
+import { PART_KINDS, uniqueTokens, type ChunkRequest, type ChunkTrace, type PromptPart } from './chunk-trace.js';
 import { replayHits } from './replay-hits.js';
 
 /** Share of tokens that some rule finds again. */
@@ -22,7 +22,15 @@ export interface ChunkCensus {
   readonly chunks: ReuseCeiling;
   readonly wholePrompt: ReuseCeiling;
   /** One copy of each chunk, LRU, at shares of the unique tokens. */
-  readonly lru: readonly { readonly capacityShare: number; readonly tokenHitRate: number }[];
+  readonly lru: readonly LruRate[];
+}
+
+/** Share of chunk tokens that LRU finds. */
+export interface LruRate {
+  readonly capacityShare: number;
+  readonly inTimeOrder: number;
+  /** In the order of the file, which is another one in some traces. */
+  readonly inFileOrder: number;
 }
 
 /** Capacities that `inspect` and, unless told otherwise, `compare` look at: shares of the unique chunk tokens. */
@@ -37,10 +45,6 @@ export const chunkCensus = (trace: ChunkTrace): ChunkCensus => {
     references += 1;
     seen.set(id, lengthTokens);
   }
-  const lru = DEFAULT_CAPACITY_SHARES.map((capacityShare) => {
-    const [whole] = replayHits(requests, { policy: 'lru', capacityShare, windows: [0] });
-    return { capacityShare, tokenHitRate: whole!.hitTokens / whole!.tokens };
-  });
   return {
     requests: requests.length,
     chunkReferences: references,
@@ -49,8 +53,21 @@ export const chunkCensus = (trace: ChunkTrace): ChunkCensus => {
     repeatedReferences: references - seen.size,
     chunks: reuseCeiling(requests.map(({ parts }) => parts.chunks)),
     wholePrompt: reuseCeiling(requests.map(({ parts }) => PART_KINDS.flatMap((kind) => parts[kind]))),
-    lru,
+    lru: lruRates(requests),
   };
+};
+
+const lruRates = (inTime: readonly ChunkRequest[]): readonly LruRate[] => {
+  const inFile = [...inTime].sort((a, b) => a.place - b.place);
+  const rate = (requests: readonly ChunkRequest[], capacityShare: number): number => {
+    const [whole] = replayHits(requests, { policy: 'lru', capacityShare, windows: [0] });
+    return whole!.hitTokens / whole!.tokens;
+  };
+  return DEFAULT_CAPACITY_SHARES.map((capacityShare) => ({
+    capacityShare,
+    inTimeOrder: rate(inTime, capacityShare),
+    inFileOrder: rate(inFile, capacityShare),
+  }));
 };
 
 type Node = Map<string, Node>;

@@ -1,6 +1,6 @@
 import { evictionPolicies, type EvictionName, type ShareForm } from '@holdfast/chunk-cache';
-import { InvalidArgumentError, type Command } from 'commander';
-import { listOf, numberFrom } from '../cli/option-parsers.js';
+import type { Command } from 'commander';
+import { listOf, numberFrom, oneOf } from '../cli/option-parsers.js';
 import type { CommandIo } from '../commands/compare.js';
 import { DEFAULT_CAPACITY_SHARES } from './chunk-census.js';
 import { compareChunks, inspectChunks } from './chunk-commands.js';
@@ -45,7 +45,7 @@ export const withChunks = (
     .option(
       '--policies <list>',
       'eviction policies',
-      listOf(word(POLICIES.map(({ name }) => name))),
+      listOf(oneOf(POLICIES.map(({ name }) => name))),
       POLICIES.map(({ name }) => name),
     )
     .option(
@@ -55,8 +55,8 @@ export const withChunks = (
       DEFAULT_CAPACITY_SHARES,
     )
     .option('--variants <list>', 'most variants a chunk, or any', listOf(variants), [1, Infinity])
-    .option('--measure <list>', 'hits, work', listOf(word(CHUNK_MEASURES)), CHUNK_MEASURES)
-    .option('--form <name>', `recompute share of a use: ${FORMS.join(', ')}`, word(FORMS), 'paper')
+    .option('--measure <list>', 'hits, work', listOf(oneOf(CHUNK_MEASURES)), CHUNK_MEASURES)
+    .option('--form <name>', `recompute share of a use: ${FORMS.join(', ')}`, oneOf(FORMS), 'paper')
     .option(
       '--alpha <number>',
       'share of a chunk to recompute when nothing of its context is left',
@@ -96,11 +96,3 @@ const toForm = ({ form, alpha }: RawOptions): ShareForm =>
 
 const variants = (text: string): number =>
   text === 'any' ? Infinity : numberFrom({ from: 1, to: MOST_VARIANTS, isWhole: true })(text);
-
-const word =
-  <T extends string>(words: readonly T[]) =>
-  (text: string): T => {
-    const found = words.find((candidate) => candidate === text);
-    if (found !== undefined) return found;
-    throw new InvalidArgumentError(`It is "${text}"; allowed are ${words.join(', ')}.`);
-  };

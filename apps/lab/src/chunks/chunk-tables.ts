@@ -15,8 +15,9 @@ export const censusText = ({ file, format, notes }: ChunkTrace, census: ChunkCen
     `with room for everything: chunks ${ceilingText(census.chunks)}; whole prompt ${ceilingText(census.wholePrompt)}`,
     `LRU, one copy of each chunk, share of tokens found:`,
     ...census.lru.map(
-      ({ capacityShare, tokenHitRate }) =>
-        `  room for ${percent(capacityShare)} of unique tokens: ${percent(tokenHitRate)}`,
+      ({ capacityShare, inTimeOrder, inFileOrder }) =>
+        `  room for ${percent(capacityShare)} of unique tokens: ${percent(inTimeOrder)} in time order, ` +
+        `${percent(inFileOrder)} in file order`,
     ),
   ];
   return `${lines.join('\n')}\n`;
@@ -83,6 +84,6 @@ const groupTable = (rows: readonly ChunkRow[]): string => {
 const shareText = ({ share: { whole, firstHalf, secondHalf } }: ChunkRow): string =>
   firstHalf === null ? percent(whole) : `${percent(whole)} (${percent(firstHalf)}, ${percent(secondHalf)})`;
 
-const percent = (share: number): string => `${(100 * share).toFixed(1)} %`;
+const percent = (share: number): string => `${(100 * share).toFixed(2)} %`;
 
 const count = (value: number): string => value.toLocaleString('en');

@@ -14,6 +14,8 @@ export type PartKind = (typeof PART_KINDS)[number];
 export interface ChunkRequest {
   /** Seconds from the start of the trace, or a place in order when the trace has no times. */
   readonly at: number;
+  /** Place in the file, from 0. */
+  readonly place: number;
   readonly parts: Readonly<Record<PartKind, readonly PromptPart[]>>;
 }
 

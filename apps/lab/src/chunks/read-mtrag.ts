@@ -28,7 +28,7 @@ export const readMtrag = async (file: string): Promise<ChunkTrace> => {
   }
   if (turns.size === 0) throw new TraceFileError(file, 'holds no passage');
   const requests = [...turns.values()].map((chunks, at): ChunkRequest => {
-    return { at, parts: { system: [], chunks, history: [], web: [], question: [] } };
+    return { at, place: at, parts: { system: [], chunks, history: [], web: [], question: [] } };
   });
   return {
     file,

@@ -26,7 +26,9 @@ export const readRagpulse = async (file: string): Promise<ChunkTrace> => {
   const tables = await Promise.all(KINDS.map(async (kind) => [kind, await readLengths(dirname(file), kind)] as const));
   const lengths = Object.fromEntries(tables) as unknown as Lengths;
   const requests: ChunkRequest[] = [];
-  for await (const { row, line } of rows(file)) requests.push(toRequest(row, lengths, { file, line }));
+  for await (const { row, line } of rows(file)) {
+    requests.push({ ...toRequest(row, lengths, { file, line }), place: requests.length });
+  }
   if (requests.length === 0) throw new TraceFileError(file, 'holds no request');
   return {
     file,
@@ -55,7 +57,7 @@ const toRequest = (
   row: Row,
   lengths: Lengths,
   { file, line }: { readonly file: string; readonly line: number },
-): ChunkRequest => {
+): Omit<ChunkRequest, 'place'> => {
   const at = Number(row['timestamp']);
   const ids = row['hash_ids'];
   if (!Number.isFinite(at) || typeof ids !== 'object' || ids === null) {
