@@ -10,8 +10,8 @@ import torch
 from holdfast_chunks.model.llama import Llama
 from holdfast_chunks.run.prefill import PromptKv, RowGroup, prefill
 
-#: A neutral prefix serves every chunk; a prefix of a request serves its own chunks only.
-_KEPT_PREFIXES = 16
+#: Tokens of all kept prefixes together; a neutral prefix serves every chunk, one of a request its own chunks only.
+_KEPT_TOKENS = 10_000
 
 
 class Prefixes:
@@ -28,7 +28,7 @@ class Prefixes:
         key = tuple(prefix)
         kept = self._kept.pop(key, None) or self._compute(prefix)
         self._kept[key] = kept
-        if len(self._kept) > _KEPT_PREFIXES:
+        while len(self._kept) > 1 and sum(map(len, self._kept)) > _KEPT_TOKENS:
             self._kept.popitem(last=False)
         return kept.fork(len(prefix), capacity)
 

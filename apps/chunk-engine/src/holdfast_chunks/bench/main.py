@@ -1,0 +1,90 @@
+"""`npm run bench:chunks`: quality and time of reuse on MuSiQue, with a real model."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import torch
+
+from holdfast_chunks.bench.measure import Bench
+from holdfast_chunks.bench.methods import all_methods
+from holdfast_chunks.bench.report import Report
+from holdfast_chunks.bench.results import Results, run_digest
+from holdfast_chunks.bench.sample import MEASURED_ITEMS, Sample
+from holdfast_chunks.kv.files import KvFolder
+from holdfast_chunks.kv.store import VariantStore
+from holdfast_chunks.model.llama import load_llama
+from holdfast_chunks.model.tokens import TextCodec
+from holdfast_chunks.run.executor import Executor
+
+_PACKAGE = Path(__file__).resolve().parents[3]
+_DTYPES = {"float32": torch.float32, "bfloat16": torch.bfloat16}
+_TIER_BYTES = 8 << 30
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    """Measure, keep, report."""
+    options = _options(arguments)
+    torch.set_num_threads(options.threads)
+    torch.set_grad_enabled(False)
+    device = torch.device("cuda" if torch.cuda.is_available() and not options.cpu else "cpu")
+    model = load_llama(options.model, dtype=_DTYPES[options.dtype], device=device)
+    sample = Sample(_PACKAGE / "data" / "musique-sample.json.gz", TextCodec(options.model))
+    name = run_digest(model.weights.digest, options.dtype, device.type, options.threads)
+    results = Results(options.state / f"{name}.jsonl")
+    with tempfile.TemporaryDirectory(prefix="holdfast-bench-chunks-") as folder:
+        store = VariantStore(KvFolder(Path(folder)), memory_bytes=_TIER_BYTES, disk_bytes=_TIER_BYTES)
+        _measure(
+            Bench(Executor(model, store), store, sample),
+            sample,
+            results,
+            range(options.start, options.start + options.items),
+        )
+    wanted = {item: results.by_item[item] for item in range(options.start, options.start + options.items)}
+    report = Report(wanted, f"{options.model.name}, {options.dtype}, {device.type}, {options.threads} thread(s)")
+    print(report.table())  # noqa: T201 - the command's output
+    if options.json:
+        options.json.write_text(report.json())
+    if options.plot:
+        report.plot(options.plot)
+
+
+def _measure(bench: Bench, sample: Sample, results: Results, wanted: range) -> None:
+    todo = [item for item in wanted if item not in results.by_item]
+    _say(f"{len(wanted)} items, {len(wanted) - len(todo)} of them there already ({results.file})")
+    began = time.monotonic()
+    for count, index in enumerate(todo, start=1):
+        results.add(index, bench.measure(sample.item(index), all_methods()))
+        each = (time.monotonic() - began) / count
+        _say(
+            f"item {index}: {count}/{len(todo)}, {each:.1f} s an item, {each * (len(todo) - count) / 60:.1f} min to go"
+        )
+
+
+def _say(line: str) -> None:
+    print(line, file=sys.stderr, flush=True)  # noqa: T201 - progress of a command
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="npm run bench:chunks --", description=__doc__)
+    parser.add_argument("--items", type=int, default=MEASURED_ITEMS, help=f"how many, at most {MEASURED_ITEMS}")
+    parser.add_argument("--json", type=Path, help="write rows, references and verdicts there")
+    parser.add_argument("--plot", type=Path, help="draw KL over TTFT there (.png or .svg)")
+    parser.add_argument("--dtype", choices=tuple(_DTYPES), default="float32")
+    parser.add_argument("--threads", type=int, default=1, help="of torch; with 1, time is processor time")
+    parser.add_argument("--cpu", action="store_true", help="even where there is a GPU")
+    parser.add_argument("--model", type=Path, required=True, help="a Llama-family folder")
+    parser.add_argument("--state", type=Path, default=_PACKAGE / ".holdfast" / "bench", help="finished items")
+    options = parser.parse_args(arguments)
+    if not 1 <= options.items <= MEASURED_ITEMS:
+        parser.error(f"--items is {options.items}; allowed: 1 to {MEASURED_ITEMS}")
+    return options
+
+
+if __name__ == "__main__":
+    main()
