@@ -3,6 +3,8 @@ export { Database } from './database.js';
 export { type AppliedMigrations, applyMigrations } from './migrations.js';
 export type { ContextStep } from './model/context.js';
 export { rebuildContext } from './model/context.js';
+export type { ApiKeyRow, AuditRow, KeyRole, RegisteredEngineRow, TenantLimits, TenantRow } from './model/identity.js';
+export { keyRoles } from './model/identity.js';
 export type {
   DecisionRow,
   JsonValue,
@@ -26,8 +28,11 @@ export { tokenIdsFromBytes, tokenIdsToBytes } from './model/token-ids.js';
 export type { LeaseAttempt, PoolLease } from './pool-lease-store.js';
 export { PoolLeaseStore } from './pool-lease-store.js';
 export { EventRepository } from './repositories/event-repository.js';
+export type { PageRequest } from './repositories/identity-repositories.js';
+export { ApiKeyRepository, TenantRepository } from './repositories/identity-repositories.js';
 export type { LiveProgram, TextTurn } from './repositories/live-programs.js';
 export type { TurnSummary } from './repositories/mapping.js';
+export { AuditRepository, RegisteredEngineRepository } from './repositories/operations-repositories.js';
 export type { Page } from './repositories/page.js';
 export type { ProgramFilter } from './repositories/program-repository.js';
 export { ProgramRepository, maxProgramPageSize } from './repositories/program-repository.js';

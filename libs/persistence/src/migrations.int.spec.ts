@@ -95,7 +95,10 @@ describe('applyMigrations', () => {
     const { database, url } = await emptyDatabase('together');
     const results = await Promise.all([1, 2, 3].map(() => applyMigrations(database)));
     expect(results.filter((result) => result.applied.length > 0)).toHaveLength(1);
-    expect(await runSql(url, 'SELECT count(*)::int AS rows FROM _prisma_migrations')).toEqual([{ rows: 1 }]);
+    const [applied] = results.map((result) => result.applied).filter((names) => names.length > 0);
+    expect(await runSql(url, 'SELECT count(*)::int AS rows FROM _prisma_migrations')).toEqual([
+      { rows: applied?.length },
+    ]);
   });
 
   it('refuses a migration that was changed after it was applied', async () => {
