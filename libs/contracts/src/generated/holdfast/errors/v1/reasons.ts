@@ -75,4 +75,34 @@ export enum Reason {
   STORAGE_UNAVAILABLE = 30,
   /** LEASE_LOST - Another replica schedules the pool from now on; retry, and the call reaches it. */
   LEASE_LOST = 31,
+  /** CREDENTIALS_MISSING - The call carries no API key, and the service wants one. */
+  CREDENTIALS_MISSING = 32,
+  /** CREDENTIALS_INVALID - The API key is unknown, malformed, expired or revoked. */
+  CREDENTIALS_INVALID = 33,
+  /** ROLE_INSUFFICIENT - The API key's role does not allow the call. */
+  ROLE_INSUFFICIENT = 34,
+  /** QUOTA_EXCEEDED - The tenant is at one of its limits; RetryInfo says when to try again. */
+  QUOTA_EXCEEDED = 35,
+  /** RATE_LIMITED - The caller has sent too many requests; RetryInfo says when to try again. */
+  RATE_LIMITED = 36,
+  /** VERSION_CONFLICT - What was to be changed has changed since it was read; read it again. */
+  VERSION_CONFLICT = 37,
+  /** VERSION_MISSING - The change has to say which version it is meant for, by If-Match. */
+  VERSION_MISSING = 38,
+  /** TENANT_NOT_FOUND - There is no such tenant. */
+  TENANT_NOT_FOUND = 39,
+  /** TENANT_EXISTS - A tenant with this id exists already. */
+  TENANT_EXISTS = 40,
+  /** KEY_NOT_FOUND - There is no such API key. */
+  KEY_NOT_FOUND = 41,
+  /** POOL_NOT_FOUND - There is no such pool. */
+  POOL_NOT_FOUND = 42,
+  /** ENGINE_NOT_FOUND - There is no such engine. */
+  ENGINE_NOT_FOUND = 43,
+  /** ENGINE_EXISTS - An engine with this address is registered already. */
+  ENGINE_EXISTS = 44,
+  /** POLICY_NOT_FOUND - There is no such policy version. */
+  POLICY_NOT_FOUND = 45,
+  /** ROUTE_NOT_FOUND - There is no such operation or page. */
+  ROUTE_NOT_FOUND = 46,
 }
