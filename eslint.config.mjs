@@ -120,7 +120,7 @@ export default tseslint.config(
   },
   {
     // Purity of the core. Specs are exempt: they bring Jest, fast-check and files.
-    files: ['libs/scheduling/src/**/*.ts', 'libs/simulation/src/**/*.ts'],
+    files: ['libs/scheduling/src/**/*.ts', 'libs/simulation/src/**/*.ts', 'libs/chunk-cache/src/**/*.ts'],
     ignores: ['**/*.spec.ts', '**/*.fixture.ts'],
     rules: {
       'no-restricted-imports': [

@@ -1,5 +1,5 @@
-// What CI runs: `npm test`, and with CI_VLLM=1 `npm run test:vllm` after it (it downloads 1.1 GB once). One closing line
-// with the counts of both.
+// What CI runs: `npm test`, `npm run test:jaeger` (which builds a Jaeger once), and with CI_VLLM=1 `npm run test:vllm`
+// (which downloads 1.1 GB once). One closing line with the counts of all.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -30,7 +30,7 @@ const run = async (command) => {
   total.failed += counts.failed;
 };
 
-const commands = process.env.CI_VLLM === '1' ? ['test', 'test:vllm'] : ['test'];
+const commands = ['test', 'test:jaeger', ...(process.env.CI_VLLM === '1' ? ['test:vllm'] : [])];
 for (const command of commands) await run(command);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);

@@ -14,6 +14,8 @@ const commands = {
   start: { entry: 'tools/start.mjs', build: true },
   bench: { entry: 'test/dist/bench/main.js', build: true },
   test: { entry: 'tools/verify.mjs', build: false },
+  jaeger: { entry: 'tools/jaeger/serve.mjs', build: false },
+  'test:jaeger': { entry: 'tools/jaeger/test.mjs', build: true },
   'test:vllm': { entry: 'tools/vllm/test.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
 };

@@ -1,0 +1,138 @@
+/** One program across SDK and control plane, as a real Jaeger shows it. */
+import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import { startTelemetry, type Telemetry } from '@holdfast/platform';
+import { Holdfast } from '@holdfast/sdk';
+import { ServiceProcesses } from '@holdfast/testing';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { RealJaeger } from './real-jaeger.fixture.js';
+import type { TraceTree, TreeSpan } from './trace-tree.fixture.js';
+
+const AGENT = 'spec-agent';
+const SERVICE = 'holdfast-control-plane';
+const RPC = 'holdfast.program.v1.ProgramService';
+const TIMEOUT_MS = 120_000;
+const TOOL_MS = 150;
+/** Two clocks of one machine: spans of two processes may differ by this much. */
+const CLOCK_MICROS = 2_000;
+
+const jaeger = new RealJaeger();
+let services: ServiceProcesses;
+let telemetry: Telemetry;
+let programId: string;
+let trace: TraceTree;
+
+const ids = (count: number): number[] => Array.from({ length: count }, (_, index) => 32 + (index % 90));
+
+/** Two turns with a tool call between them. */
+const runProgram = async (): Promise<string> => {
+  const holdfast = new Holdfast({ address: services.address });
+  try {
+    return await holdfast.run({ name: 'traced', programClass: 'spec' }, async (program) => {
+      await program.turn({ promptIds: ids(500), maxTokens: 10, ignoreEos: true });
+      await program.tool('bash', { command: 'npm test' }, () => sleep(TOOL_MS));
+      await program.turn({ appendIds: ids(20), maxTokens: 10, ignoreEos: true, last: true });
+      return program.id;
+    });
+  } finally {
+    holdfast.close();
+  }
+};
+
+beforeAll(async () => {
+  const endpoint = await jaeger.start();
+  telemetry = startTelemetry({ serviceName: AGENT, endpoint });
+  const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, HOLDFAST_POLICY: 'static-ttl:ttl=30s' };
+  services = new ServiceProcesses({ engines: 1, timeScale: 1, env });
+  await services.start();
+  programId = await runProgram();
+  // Each process sends what it has when it stops.
+  await telemetry.shutdown();
+  await services.stop();
+  trace = await jaeger.trace({
+    service: SERVICE,
+    tags: { 'holdfast.program.id': programId },
+    isComplete: (found) => [AGENT, SERVICE].every((service) => found.named(service, 'holdfast.program').length > 0),
+  });
+}, TIMEOUT_MS);
+
+afterAll(async () => {
+  await services?.stop();
+  await jaeger.stop();
+}, TIMEOUT_MS);
+
+const only = (service: string, name: string): TreeSpan => {
+  const [span, ...others] = trace.named(service, name);
+  if (span === undefined || others.length > 0) throw new Error(`not one ${service} ${name} in\n${trace.outline()}`);
+  return span;
+};
+
+describe('a program in Jaeger', () => {
+  it('is one tree across the agent and the service', () => {
+    const turn = [
+      `  ${AGENT} holdfast.turn`,
+      `    ${SERVICE} ${RPC}/RunTurn`,
+      `      ${SERVICE} holdfast.turn`,
+      `        ${SERVICE} holdfast.engine.generate`,
+      `        ${SERVICE} holdfast.queue_wait`,
+    ];
+    expect(trace.outline().split('\n')).toEqual([
+      `${AGENT} holdfast.program`,
+      `  ${SERVICE} ${RPC}/EndProgram`,
+      `  ${SERVICE} ${RPC}/StartProgram`,
+      `    ${SERVICE} holdfast.program`,
+      `      ${SERVICE} holdfast.pin`,
+      `      ${SERVICE} holdfast.tool_call`,
+      `  ${AGENT} holdfast.tool`,
+      `    ${SERVICE} ${RPC}/BeginToolCall`,
+      `    ${SERVICE} ${RPC}/EndToolCall`,
+      ...turn,
+      ...turn,
+    ]);
+  });
+
+  it('tells what the program, its turns, its tool call and its pin were', () => {
+    const program = only(SERVICE, 'holdfast.program');
+    expect(program.tags).toMatchObject({
+      'holdfast.program.id': programId,
+      'holdfast.program.name': 'traced',
+      'holdfast.program.class': 'spec',
+      'holdfast.program.outcome': 'completed',
+    });
+    const [first, second] = trace.named(SERVICE, 'holdfast.turn').map(({ tags }) => tags);
+    expect(first).toMatchObject({ 'gen_ai.usage.input_tokens': 500, 'gen_ai.usage.output_tokens': 10 });
+    expect(second).toMatchObject({ 'gen_ai.usage.input_tokens': 530, 'gen_ai.usage.output_tokens': 10 });
+    expect(second?.['holdfast.usage.cached_tokens']).toBeGreaterThan(400);
+    expect(only(SERVICE, 'holdfast.tool_call').tags).toMatchObject({
+      'gen_ai.tool.name': 'bash',
+      'holdfast.tool.outcome': 'succeeded',
+    });
+    expect(only(SERVICE, 'holdfast.pin').tags).toMatchObject({ 'holdfast.pin.outcome': 'hit' });
+  });
+
+  it('shows when each happened: every span within its parent, waits before calls, the pin around the tool call', () => {
+    for (const span of trace.spans) {
+      const parent = trace.parent(span);
+      if (parent === undefined || endsAfterItsParent.has(span.name)) continue;
+      expect(span.startsAt).toBeGreaterThanOrEqual(parent.startsAt - CLOCK_MICROS);
+      expect(span.endsAt).toBeLessThanOrEqual(parent.endsAt + CLOCK_MICROS);
+    }
+    for (const turn of trace.named(SERVICE, 'holdfast.turn')) {
+      const [wait, call] = trace.children(turn);
+      expect([wait?.name, call?.name]).toEqual(['holdfast.queue_wait', 'holdfast.engine.generate']);
+      expect(wait?.endsAt).toBeLessThanOrEqual(call?.startsAt ?? 0);
+    }
+    const tool = only(SERVICE, 'holdfast.tool_call');
+    const pin = only(SERVICE, 'holdfast.pin');
+    const ran = only(AGENT, 'holdfast.tool');
+    expect(ran.endsAt - ran.startsAt).toBeGreaterThanOrEqual(TOOL_MS * 1_000 - CLOCK_MICROS);
+    // The service hears of the tool's begin and end a moment later, and of both before the next turn.
+    expect(tool.startsAt).toBeGreaterThanOrEqual(ran.startsAt - CLOCK_MICROS);
+    expect(tool.endsAt).toBeGreaterThanOrEqual(ran.endsAt - CLOCK_MICROS);
+    expect(tool.endsAt).toBeLessThanOrEqual(trace.named(SERVICE, 'holdfast.turn')[1]?.startsAt ?? 0);
+    expect(pin.startsAt).toBeLessThanOrEqual(tool.endsAt);
+    expect(pin.endsAt).toBeGreaterThanOrEqual(tool.endsAt);
+  });
+});
+
+/** A program outlives the call that started it, and a tool's reports do not hold up its result. */
+const endsAfterItsParent = new Set(['holdfast.program', `${RPC}/BeginToolCall`, `${RPC}/EndToolCall`]);
