@@ -4,6 +4,7 @@ import { decodeStatusDetails, program as wire, STATUS_DETAILS_KEY, type StatusDe
 import { createFakeEngine, type FakeEngine, type FakeEngineOptions } from '@holdfast/engines';
 import { systemClock } from '@holdfast/platform';
 import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
 import pino from 'pino';
 import { readConfig } from './config/config.js';
 import { startControlPlane, type RunningControlPlane } from './start-control-plane.js';
@@ -22,6 +23,8 @@ export interface TestPlane {
   readonly running: RunningControlPlane;
   readonly engines: readonly FakeEngine[];
   readonly client: TestClient;
+  /** Without `HOLDFAST_AUTH=keys`: empty. */
+  readonly adminKey: string;
   readonly fatal: unknown[];
   readonly pool: string;
   stop(): Promise<void>;
@@ -59,13 +62,15 @@ export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<Te
     flushTelemetry: async () => undefined,
     onFatal: (error) => fatal.push(error),
   });
-  const client = new TestClient(running.grpcAddress);
+  const adminKey =
+    config.HOLDFAST_AUTH === 'keys' ? (await readFile(config.HOLDFAST_ADMIN_KEY_FILE, 'utf8')).trim() : '';
+  const client = new TestClient(running.grpcAddress, adminKey);
   const stop = async (): Promise<void> => {
     started.delete(plane);
     client.close();
     await running.stop();
   };
-  const plane: TestPlane = { running, engines, client, fatal, pool, stop };
+  const plane: TestPlane = { running, engines, client, adminKey, fatal, pool, stop };
   started.add(plane);
   return plane;
 };
@@ -99,7 +104,10 @@ type ResponseOf<Method extends UnaryMethod> = ReturnType<
 export class TestClient {
   readonly raw: wire.ProgramServiceClient;
 
-  constructor(address: string) {
+  constructor(
+    address: string,
+    private readonly apiKey = '',
+  ) {
     this.raw = new wire.ProgramServiceClient(address, credentials.createInsecure(), {
       'grpc.max_send_message_length': -1,
       'grpc.max_receive_message_length': -1,
@@ -112,6 +120,7 @@ export class TestClient {
     request: Partial<RequestOf<Method>>,
     metadata = new Metadata(),
   ): Promise<ResponseOf<Method>> {
+    this.#addKey(metadata);
     const { path, requestSerialize, responseDeserialize } = wire.ProgramServiceService[method];
     const filled = { ...emptyRequests[method], requestId: randomUUID(), ...request };
     return new Promise((resolve, reject) => {
@@ -134,7 +143,12 @@ export class TestClient {
 
   /** Opens a turn's stream. */
   openTurn(request: Partial<wire.RunTurnRequest>): ClientReadableStream<wire.RunTurnResponse> {
-    return this.raw.runTurn(turnRequest(request));
+    return this.raw.runTurn(turnRequest(request), this.#addKey(new Metadata()));
+  }
+
+  #addKey(metadata: Metadata): Metadata {
+    if (this.apiKey !== '') metadata.set('authorization', `Bearer ${this.apiKey}`);
+    return metadata;
   }
 
   /** Runs a turn to its end. */

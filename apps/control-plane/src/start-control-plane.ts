@@ -3,8 +3,12 @@ import { NestFactory } from '@nestjs/core';
 import type { INestApplication } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
+import type { Config } from './config/config.js';
 import type { Foundation } from './foundation.module.js';
+import { readTls, type TlsFiles } from './identity/tls.js';
 import { ControlPlane } from './lifecycle/control-plane.js';
+import { openAiRoutes } from './openai/openai-routes.js';
+import { ProgramServices } from './programs/program-services.js';
 import type { AddressInfo, Server } from 'node:net';
 
 /** A running control plane. */
@@ -26,12 +30,24 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
   const app = await NestFactory.create<NestExpressApplication>(AppModule.of(foundation), {
     logger: false,
     abortOnError: false,
+    ...httpsOptions(foundation.config),
+    // After the service's own stop: a client that reads nothing must not keep the process.
+    forceCloseConnections: true,
   });
   let stopping: Promise<void> | null = null;
   const stop = (): Promise<void> => (stopping ??= app.close());
   try {
     const { host, port } = foundation.config.HOLDFAST_HTTP_ADDRESS;
     app.disable('x-powered-by');
+    app.use(
+      '/v1',
+      openAiRoutes({
+        services: app.get(ProgramServices),
+        logger: foundation.logger,
+        maxBodyBytes: foundation.config.HOLDFAST_MAX_MESSAGE,
+        idleLimit: foundation.config.HOLDFAST_OPENAI_IDLE_LIMIT,
+      }),
+    );
     await app.listen(port, host);
     const { grpcAddress } = app.get(ControlPlane);
     if (grpcAddress === null) throw new Error('the gRPC server was not started');
@@ -40,6 +56,11 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
     await stop();
     throw error;
   }
+};
+
+const httpsOptions = (config: Config): { readonly httpsOptions?: TlsFiles } => {
+  const tls = readTls(config);
+  return tls === null ? {} : { httpsOptions: tls };
 };
 
 const httpAddressOf = (app: INestApplication, host: string): string => {

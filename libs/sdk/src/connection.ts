@@ -94,7 +94,7 @@ export class Connection {
   ): AsyncGenerator<Res> {
     this.#requireUsable(scope.signal);
     const { path, requestSerialize, responseDeserialize } = method;
-    const [metadata, options] = [metadataOf(scope.context), optionsOf(scope.deadline)];
+    const [metadata, options] = [this.#metadataOf(scope.context), optionsOf(scope.deadline)];
     const stream: ClientReadableStream<Res> = this.#client.makeServerStreamRequest(
       path,
       requestSerialize,
@@ -129,7 +129,7 @@ export class Connection {
     return new Promise<Res>((resolve, reject) => {
       this.#requireUsable(scope.signal);
       const { path, requestSerialize, responseDeserialize } = method;
-      const [metadata, options] = [metadataOf(scope.context), optionsOf(scope.deadline)];
+      const [metadata, options] = [this.#metadataOf(scope.context), optionsOf(scope.deadline)];
       const call = this.#client.makeUnaryRequest(
         path,
         requestSerialize,
@@ -149,6 +149,14 @@ export class Connection {
     });
   }
 
+  #metadataOf(context: Context): Metadata {
+    const { apiKey } = this.settings;
+    const metadata = new Metadata();
+    if (apiKey !== '') metadata.set('authorization', `Bearer ${apiKey}`);
+    propagation.inject(context, metadata, { set: (carrier, key, value) => carrier.set(key, value) });
+    return metadata;
+  }
+
   #requireUsable(signal: AbortSignal): void {
     signal.throwIfAborted();
     if (this.#isClosed) throw new HoldfastError({ code: 'FAILED_PRECONDITION', message: 'this client was closed' });
@@ -158,12 +166,6 @@ export class Connection {
     return { rpc: path.slice(path.lastIndexOf('/') + 1), address: this.settings.address };
   }
 }
-
-const metadataOf = (context: Context): Metadata => {
-  const metadata = new Metadata();
-  propagation.inject(context, metadata, { set: (carrier, key, value) => carrier.set(key, value) });
-  return metadata;
-};
 
 const optionsOf = (deadline: Deadline | undefined): CallOptions =>
   deadline === undefined ? {} : { deadline: Date.now() + deadline.remainingMs() };

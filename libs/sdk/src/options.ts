@@ -29,6 +29,8 @@ export interface HoldfastOptions {
   readonly address: string;
   /** TLS: `true` for the defaults. Unset: plain text, for loopback. */
   readonly tls?: true | TlsOptions;
+  /** API key of a service that wants one: `hf_...`. Give `tls` with it unless the service is on this machine. */
+  readonly apiKey?: string;
   /** Default: 20 tries in a row, waits from 100 ms to 5 s, which outlasts a restart of the service. */
   readonly retry?: Partial<RetryPolicy>;
   readonly timeouts?: Partial<Timeouts>;
@@ -40,6 +42,8 @@ export interface HoldfastOptions {
 export interface Settings {
   readonly address: string;
   readonly credentials: ChannelCredentials;
+  /** Empty: none. */
+  readonly apiKey: string;
   readonly retry: RetryPolicy;
   readonly timeouts: Timeouts;
   readonly warn: (warning: HoldfastWarning) => void;
@@ -73,6 +77,7 @@ export function resolveOptions(options: HoldfastOptions): Settings {
   return {
     address: options.address,
     credentials: channelCredentials(options.tls),
+    apiKey: apiKeyOf(options.apiKey),
     retry,
     timeouts,
     warn: safeHook(options.onWarning ?? warnOnProcess),
@@ -96,6 +101,12 @@ const safeHook =
       process.emitWarning(`onWarning threw ${String(error)} on: ${warning.message}`, { type: 'HoldfastWarning' });
     }
   };
+
+const apiKeyOf = (apiKey: string | undefined): string => {
+  if (apiKey === undefined || /^[!-~]+$/.test(apiKey)) return apiKey ?? '';
+  // The value is not shown: it may be a key with a line break behind it.
+  throw invalidArgument('apiKey', 'is empty or holds blanks or line breaks; allowed: a key as the service made it');
+};
 
 const channelCredentials = (tls: HoldfastOptions['tls']): ChannelCredentials => {
   if (tls === undefined) return credentials.createInsecure();

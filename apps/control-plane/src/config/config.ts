@@ -1,6 +1,7 @@
 import { parsePolicy, type PolicyProfile, type PrefillCost } from '@holdfast/scheduling';
 import {
   choiceSetting,
+  ConfigError,
   durationSetting,
   type Environment,
   hostPortSetting,
@@ -18,12 +19,18 @@ import { z } from 'zod';
 const isLoopback = ({ host }: HostPort): boolean =>
   host === 'localhost' || host === '::1' || /^127\.\d+\.\d+\.\d+$/.test(host);
 
-const loopbackAllowed = 'a loopback address as host:port, e.g. 127.0.0.1:7070 (there is no authentication yet)';
+const loopbackAllowed = 'a loopback address as host:port, e.g. 127.0.0.1:7070; any other only with HOLDFAST_AUTH=keys';
 const loopbackAddress = (description: string, fallback: string): z.ZodType<HostPort, string | undefined> =>
   hostPortSetting()
     .refine(isLoopback, loopbackAllowed)
     .meta({ description, allowed: loopbackAllowed })
     .prefault(fallback);
+
+const grpcAddress = { description: 'Where ProgramService is served. Port 0 takes a free one.', text: '127.0.0.1:7070' };
+const httpAddress = {
+  description: 'Where REST, its documents and health are served. Port 0 takes a free one.',
+  text: '127.0.0.1:7071',
+};
 
 /** One engine: where it serves, and where its KvControl does when that is another port. */
 export interface EngineAddress {
@@ -83,11 +90,21 @@ const prefillCost = z
   });
 
 const shape = {
-  HOLDFAST_GRPC_ADDRESS: loopbackAddress('Where ProgramService is served. Port 0 takes a free one.', '127.0.0.1:7070'),
-  HOLDFAST_HTTP_ADDRESS: loopbackAddress(
-    'Where health is served over HTTP. Port 0 takes a free one.',
-    '127.0.0.1:7071',
-  ),
+  HOLDFAST_GRPC_ADDRESS: loopbackAddress(grpcAddress.description, grpcAddress.text),
+  HOLDFAST_HTTP_ADDRESS: loopbackAddress(httpAddress.description, httpAddress.text),
+  HOLDFAST_AUTH: choiceSetting(['off', 'keys'])
+    .meta({ description: 'Whether callers need an API key. Off: whoever reaches the ports may do everything.' })
+    .prefault('off'),
+  HOLDFAST_ADMIN_KEY_FILE: textValueSetting('a path')
+    .meta({ description: 'File of the first admin key; it is made there when no key exists. With HOLDFAST_AUTH=keys.' })
+    .prefault('.holdfast/admin.key'),
+  HOLDFAST_TLS_CERT: textValueSetting('a path')
+    .meta({ description: 'Certificate chain (PEM) of both ports; with HOLDFAST_TLS_KEY.' })
+    .optional(),
+  HOLDFAST_TLS_KEY: textValueSetting('a path').meta({ description: 'Key of HOLDFAST_TLS_CERT (PEM).' }).optional(),
+  HOLDFAST_TLS_CLIENT_CA: textValueSetting('a path')
+    .meta({ description: 'Authorities (PEM) that must have signed the certificates of gRPC callers: mutual TLS.' })
+    .optional(),
   HOLDFAST_POOL: textValueSetting()
     .meta({ description: 'Name of the pool: the engines that serve one model.' })
     .prefault('default'),
@@ -109,6 +126,9 @@ const shape = {
   HOLDFAST_PROGRAM_IDLE_LIMIT: durationSetting()
     .meta({ description: 'Silence after which a program that named no limit is ended.' })
     .prefault('1h'),
+  HOLDFAST_OPENAI_IDLE_LIMIT: durationSetting()
+    .meta({ description: 'Silence after which a program that a client of the OpenAI API began is ended.' })
+    .prefault('15m'),
   HOLDFAST_ENGINE_ABSENCE_LIMIT: durationSetting()
     .meta({ description: 'How long turns wait when no engine is there.' })
     .prefault('30s'),
@@ -125,6 +145,9 @@ const shape = {
     .meta({ description: 'How long running turns may go on when the service stops.' })
     .prefault('10s'),
   HOLDFAST_MAX_MESSAGE: sizeSetting().meta({ description: 'Largest gRPC message accepted.' }).prefault('16MiB'),
+  HOLDFAST_REST_RATE: integerSetting({ min: 1, max: 1_000_000 })
+    .meta({ description: 'REST requests a second that one API key may send; twice as many at once.' })
+    .prefault('200'),
   HOLDFAST_CONTEXT_MEMORY: sizeSetting()
     .meta({
       description: 'Memory for the token ids of contexts; those of idle programs beyond it are reloaded on demand.',
@@ -154,12 +177,34 @@ export const configSchema = z.object(shape);
 /** The effective configuration. Frozen; slices of it are handed to who needs them. */
 export type Config = Readonly<z.output<typeof configSchema>>;
 
+const anyAddress = ({ description, text }: typeof grpcAddress): z.ZodType<HostPort, string | undefined> =>
+  hostPortSetting().meta({ description }).prefault(text);
+
+/** Whoever needs a key may come from anywhere. */
+const guardedSchema = configSchema.extend({
+  HOLDFAST_GRPC_ADDRESS: anyAddress(grpcAddress),
+  HOLDFAST_HTTP_ADDRESS: anyAddress(httpAddress),
+});
+
 /**
  * Pure. Reads the configuration.
  *
  * @throws ConfigError with all problems at once.
  */
-export const readConfig = (env: Environment): Config => loadConfig(configSchema, env, { ownPrefix: 'HOLDFAST_' });
+export const readConfig = (env: Environment): Config => {
+  const schema = env['HOLDFAST_AUTH'] === 'keys' ? guardedSchema : configSchema;
+  const config = loadConfig(schema, env, { ownPrefix: 'HOLDFAST_' });
+  const { HOLDFAST_TLS_CERT: cert, HOLDFAST_TLS_KEY: key, HOLDFAST_TLS_CLIENT_CA: clientCa } = config;
+  if ((cert === undefined) !== (key === undefined)) {
+    const field = cert === undefined ? 'HOLDFAST_TLS_CERT' : 'HOLDFAST_TLS_KEY';
+    throw new ConfigError([{ field, value: '(not set)', allowed: 'both HOLDFAST_TLS_CERT and HOLDFAST_TLS_KEY' }]);
+  }
+  if (clientCa !== undefined && cert === undefined) {
+    const allowed = 'set, since HOLDFAST_TLS_CLIENT_CA is';
+    throw new ConfigError([{ field: 'HOLDFAST_TLS_CERT', value: '(not set)', allowed }]);
+  }
+  return config;
+};
 
 /** Pure. The effective configuration for people and programs: without secrets, policies by name. */
 export const describeConfig = (config: Config): Record<string, unknown> => ({

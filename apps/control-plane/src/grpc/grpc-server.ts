@@ -2,7 +2,7 @@
  * The gRPC side of the service: grpc-js directly, inside Nest's lifecycle (docs/adr/0002-grpc-js-inside-nest.md).
  * ProgramService, health and reflection on one port.
  */
-import { Server, ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
+import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
 import { descriptorSet, program as wire } from '@holdfast/contracts';
@@ -22,6 +22,7 @@ const KEEPALIVE_TIMEOUT_MS = 10_000;
 /** What the server serves. */
 export interface GrpcServerOptions {
   readonly address: HostPort;
+  readonly credentials: ServerCredentials;
   readonly handlers: Record<string, unknown>;
   readonly maxMessageBytes: number;
 }
@@ -53,10 +54,11 @@ export class GrpcServer {
 
   /** Modifies state. Binds and serves; returns the address, with the port that was taken. */
   listen(): Promise<string> {
+    const { credentials } = this.#options;
     const { host, port } = this.#options.address;
     const target = host.includes(':') ? `[${host}]` : host;
     return new Promise((resolve, reject) => {
-      this.#server.bindAsync(`${target}:${port}`, ServerCredentials.createInsecure(), (error, bound) => {
+      this.#server.bindAsync(`${target}:${port}`, credentials, (error, bound) => {
         if (error === null) resolve(`${target}:${bound}`);
         else reject(error);
       });

@@ -1,24 +1,33 @@
 import { Module } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import { Authenticator } from '../identity/authenticator.js';
+import { IdentityModule } from '../identity/identity.module.js';
 import { ProgramServices } from '../programs/program-services.js';
 import { ProgramsModule } from '../programs/programs.module.js';
 import { CONFIG, LOGGER } from '../tokens.js';
+import { grpcCredentials } from '../identity/tls.js';
 import { GrpcServer } from './grpc-server.js';
 import { programHandlers } from './program-handlers.js';
 
 /** ProgramService on its port. */
 @Module({
-  imports: [ProgramsModule],
+  imports: [ProgramsModule, IdentityModule],
   providers: [
     {
       provide: GrpcServer,
-      inject: [CONFIG, LOGGER, ProgramServices],
-      useFactory: (config: Config, logger: Logger, services: ProgramServices): GrpcServer =>
+      inject: [CONFIG, LOGGER, ProgramServices, Authenticator],
+      useFactory: (
+        config: Config,
+        logger: Logger,
+        services: ProgramServices,
+        authenticator: Authenticator,
+      ): GrpcServer =>
         new GrpcServer({
           address: config.HOLDFAST_GRPC_ADDRESS,
           maxMessageBytes: config.HOLDFAST_MAX_MESSAGE,
-          handlers: programHandlers({ services, logger }),
+          credentials: grpcCredentials(config),
+          handlers: programHandlers({ services, authenticator, logger }),
         }),
     },
   ],

@@ -1,6 +1,8 @@
 import type { program as wire } from '@holdfast/contracts';
 import { toMillisCeil } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
+import type { Authenticator } from '../identity/authenticator.js';
+import { scopedId } from '../identity/tenant-ids.js';
 import { endProgram } from '../programs/end-program.js';
 import { callerCancelled } from '../programs/program-errors.js';
 import { getProgram, listPrograms, watchProgram } from '../programs/program-queries.js';
@@ -9,38 +11,58 @@ import { cancelTurn, runTurn } from '../programs/run-turn.js';
 import { type PendingStarts, startProgram } from '../programs/start-program.js';
 import { beginToolCall, endToolCall } from '../programs/tool-calls.js';
 import { TurnRelay } from '../turns/turn-relay.js';
-import { serverStream, unary, type StreamContext } from './rpc.js';
+import { serverStream, unary, type Rpc, type RpcContext, type StreamContext } from './rpc.js';
 
 /** What the handlers work with. */
 export interface ProgramHandlersOptions {
   readonly services: ProgramServices;
+  readonly authenticator: Authenticator;
   readonly logger: Logger;
 }
 
-/** The eight rpcs of ProgramService, as grpc-js calls them. */
-export const programHandlers = ({ services, logger }: ProgramHandlersOptions): Record<string, unknown> => {
+/** The eight rpcs of ProgramService, as grpc-js calls them. Each sees only what is its caller's tenant's. */
+export const programHandlers = (options: ProgramHandlersOptions): Record<string, unknown> => {
+  const { services } = options;
   const pendingStarts: PendingStarts = new Map();
+  const run = (method: string): Rpc => ({ ...options, method, access: 'run' });
+  const read = (method: string): Rpc => ({ ...options, method, access: 'read' });
   return {
-    startProgram: unary('StartProgram', logger, (request: wire.StartProgramRequest, { caller }) =>
-      startProgram(services, pendingStarts, request, caller),
+    startProgram: unary(run('StartProgram'), (request: wire.StartProgramRequest, { caller, identity }) =>
+      startProgram(services, pendingStarts, request, { ...caller, tenantId: identity.tenantId }),
     ),
-    runTurn: serverStream('RunTurn', logger, (request: wire.RunTurnRequest, context: TurnContext) =>
-      relayTurn(services, request, context),
+    runTurn: serverStream(run('RunTurn'), (request: wire.RunTurnRequest, context: TurnContext) =>
+      relayTurn(services, scoped(request, context), context),
     ),
-    beginToolCall: unary('BeginToolCall', logger, (request: wire.BeginToolCallRequest) =>
-      beginToolCall(services, request),
+    beginToolCall: unary(run('BeginToolCall'), (request: wire.BeginToolCallRequest, context) =>
+      beginToolCall(services, scoped(request, context)),
     ),
-    endToolCall: unary('EndToolCall', logger, (request: wire.EndToolCallRequest) => endToolCall(services, request)),
-    endProgram: unary('EndProgram', logger, (request: wire.EndProgramRequest) => endProgram(services, request)),
-    getProgram: unary('GetProgram', logger, (request: wire.GetProgramRequest) => getProgram(services, request)),
-    listPrograms: unary('ListPrograms', logger, (request: wire.ListProgramsRequest) => listPrograms(services, request)),
+    endToolCall: unary(run('EndToolCall'), (request: wire.EndToolCallRequest, context) =>
+      endToolCall(services, scoped(request, context)),
+    ),
+    endProgram: unary(run('EndProgram'), (request: wire.EndProgramRequest, context) =>
+      endProgram(services, scoped(request, context)),
+    ),
+    getProgram: unary(read('GetProgram'), (request: wire.GetProgramRequest, context) =>
+      getProgram(services, scoped(request, context)),
+    ),
+    listPrograms: unary(read('ListPrograms'), (request: wire.ListProgramsRequest, { identity }) =>
+      listPrograms(services, request, identity.tenantId),
+    ),
     watchProgram: serverStream(
-      'WatchProgram',
-      logger,
-      (request: wire.WatchProgramRequest, { stream }: StreamContext<unknown, wire.WatchProgramResponse>) =>
-        watchProgram(services, request, stream),
+      read('WatchProgram'),
+      (request: wire.WatchProgramRequest, context: StreamContext<unknown, wire.WatchProgramResponse>) =>
+        watchProgram(services, scoped(request, context), context.stream),
     ),
   };
+};
+
+/** The request about the program that the caller's tenant calls so. */
+const scoped = <Request extends { readonly programId: string }>(
+  request: Request,
+  { identity }: RpcContext,
+): Request => {
+  const programId = scopedId(identity.tenantId, request.programId);
+  return programId === request.programId ? request : { ...request, programId };
 };
 
 type TurnContext = StreamContext<wire.RunTurnRequest, wire.RunTurnResponse>;

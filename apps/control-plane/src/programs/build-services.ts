@@ -5,6 +5,7 @@ import type { Duration } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { EngineAbsence } from '../engines/engine-absence.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
+import type { TenantQuotas } from '../identity/tenant-quotas.js';
 import type { Storage } from '../persistence/storage.js';
 import { Pool, type PoolHooks } from '../scheduling/pool.js';
 import { ContextStore } from './context-store.js';
@@ -24,6 +25,7 @@ export interface BuildServicesOptions {
   readonly logger: Logger;
   readonly engines: readonly EngineTarget[];
   readonly kernel: KernelOptions;
+  readonly quotas: TenantQuotas;
   readonly limits: ProgramLimits;
   readonly contextMemoryBytes: number;
   readonly engineAbsenceLimit: Duration;
@@ -33,7 +35,7 @@ export interface BuildServicesOptions {
 
 /** See the file header. */
 export const buildServices = (options: BuildServicesOptions): ProgramServices => {
-  const { storage, clock, logger, poolId, limits } = options;
+  const { storage, clock, logger, poolId, limits, quotas } = options;
   const { journal, programs, turns, requests } = storage;
   const book = new ProgramBook();
   const contexts = new ContextStore({ maxBytes: options.contextMemoryBytes, turns, flush: () => journal.flush() });
@@ -87,6 +89,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     programs,
     turns,
     requests,
+    quotas,
     limits,
     poolId,
   });

@@ -8,10 +8,16 @@ const MAX_ENDED = 1_000;
 export class ProgramBook {
   readonly #live = new Map<ProgramId, LiveProgram>();
   readonly #ended = new Map<ProgramId, LiveProgram>();
+  readonly #liveByTenant = new Map<string, number>();
 
   /** Live programs. */
   get size(): number {
     return this.#live.size;
+  }
+
+  /** Live programs of a tenant. */
+  liveOf(tenantId: string): number {
+    return this.#liveByTenant.get(tenantId) ?? 0;
   }
 
   /** Pure. A live program. */
@@ -32,11 +38,12 @@ export class ProgramBook {
   /** Modifies state. */
   add(program: LiveProgram): void {
     this.#live.set(program.programId, program);
+    this.#count(program.facts.tenantId, 1);
   }
 
   /** Modifies state. The program has ended: its tokens are dropped, its last facts stay for a while. */
   retire(program: LiveProgram): void {
-    this.#live.delete(program.programId);
+    if (this.#live.delete(program.programId)) this.#count(program.facts.tenantId, -1);
     program.context = null;
     program.textTurns = [];
     this.#ended.set(program.programId, program);
@@ -44,5 +51,10 @@ export class ProgramBook {
       if (this.#ended.size <= MAX_ENDED) break;
       this.#ended.delete(oldest);
     }
+  }
+  #count(tenantId: string, change: 1 | -1): void {
+    const count = this.liveOf(tenantId) + change;
+    if (count === 0) this.#liveByTenant.delete(tenantId);
+    else this.#liveByTenant.set(tenantId, count);
   }
 }

@@ -1,13 +1,16 @@
 import { DomainError } from '@holdfast/platform';
 import { millis } from '@holdfast/scheduling';
 
-/** Pure. */
+/** Pure. The id as its tenant knows it (identity/tenant-ids.ts). */
+const known = (programId: string): string => programId.slice(programId.indexOf('~') + 1);
+
+/** Pure. Says the same of a program of another tenant. */
 export const programNotFound = (programId: string): DomainError =>
   new DomainError({
     kind: 'notFound',
     reason: 'PROGRAM_NOT_FOUND',
-    message: `no program has the id ${JSON.stringify(programId)}`,
-    metadata: { programId },
+    message: `no program has the id ${JSON.stringify(known(programId))}`,
+    metadata: { programId: known(programId) },
   });
 
 /** Pure. */
@@ -15,8 +18,8 @@ export const programEnded = (programId: string, outcome: string): DomainError =>
   new DomainError({
     kind: 'precondition',
     reason: 'PROGRAM_ENDED',
-    message: `program ${programId} has ended (${outcome}) and takes no further turns or tool calls`,
-    metadata: { programId, outcome },
+    message: `program ${known(programId)} has ended (${outcome}) and takes no further turns or tool calls`,
+    metadata: { programId: known(programId), outcome },
   });
 
 /** Pure. */

@@ -28,11 +28,12 @@ export const getProgram = async (
 export const listPrograms = async (
   services: ProgramServices,
   request: wire.ListProgramsRequest,
+  tenantId: string,
 ): Promise<wire.ListProgramsResponse> => {
   checkRequest(requestSchemas.listPrograms, request);
   const wanted = request.states.flatMap((state) => statesFromProto(state) ?? []);
   const pageSize = request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize;
-  const filter: ProgramFilter = { pageSize, states: storedStates(wanted), ...startedAfter(request) };
+  const filter: ProgramFilter = { tenantId, pageSize, states: storedStates(wanted), ...startedAfter(request) };
   const programs: wire.Program[] = [];
   let pageToken = request.pageToken;
   // Rows whose state has moved on since it was stored drop out, so a page may take more than one read. The next page

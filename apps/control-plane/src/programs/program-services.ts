@@ -2,6 +2,7 @@ import type { ProgramRepository, RequestRepository, TurnRepository } from '@hold
 import type { DomainError } from '@holdfast/platform';
 import type { Duration, ProgramId } from '@holdfast/scheduling';
 import type { EngineAbsence } from '../engines/engine-absence.js';
+import type { TenantQuotas } from '../identity/tenant-quotas.js';
 import type { Journal } from '../persistence/journal.js';
 import type { Pool } from '../scheduling/pool.js';
 import type { ContextStore } from './context-store.js';
@@ -33,6 +34,7 @@ export interface ProgramServicesInit {
   readonly programs: ProgramRepository;
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
+  readonly quotas: TenantQuotas;
   readonly limits: ProgramLimits;
   readonly poolId: string;
 }
@@ -50,6 +52,7 @@ export class ProgramServices {
   readonly programs: ProgramRepository;
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
+  readonly quotas: TenantQuotas;
   readonly limits: ProgramLimits;
   readonly poolId: string;
   readonly #closing = new AbortController();
@@ -67,6 +70,7 @@ export class ProgramServices {
     this.programs = init.programs;
     this.turns = init.turns;
     this.requests = init.requests;
+    this.quotas = init.quotas;
     this.limits = init.limits;
     this.poolId = init.poolId;
   }

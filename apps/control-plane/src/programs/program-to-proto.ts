@@ -1,6 +1,7 @@
 import { program as wire, timestampToProto } from '@holdfast/contracts';
 import type { ProgramRow, StoredProgramState } from '@holdfast/persistence';
 import type { ProgramView } from '@holdfast/scheduling';
+import { ownId } from '../identity/tenant-ids.js';
 import type { LiveProgram } from './live-program.js';
 
 const states = {
@@ -19,7 +20,7 @@ export const stateOf = (program: LiveProgram, view: ProgramView | null): StoredP
 
 /** Pure. A program in memory, as the wire says it. `view` is the kernel's, null after the end. */
 export const liveProgramToProto = (program: LiveProgram, view: ProgramView | null): wire.Program => ({
-  programId: program.programId,
+  programId: ownId(program.facts.tenantId, program.programId),
   name: program.facts.name,
   model: program.facts.model,
   programClass: program.facts.programClass,
@@ -38,7 +39,7 @@ export const liveProgramToProto = (program: LiveProgram, view: ProgramView | nul
 
 /** Pure. A stored program, as the wire says it. */
 export const programRowToProto = (row: ProgramRow): wire.Program => ({
-  programId: row.programId,
+  programId: ownId(row.tenantId, row.programId),
   name: row.name,
   model: row.model,
   programClass: row.programClass,

@@ -3,6 +3,8 @@ import type { Clock } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
+import { IdentityModule } from '../identity/identity.module.js';
+import { TenantQuotas } from '../identity/tenant-quotas.js';
 import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
 import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
@@ -11,17 +13,18 @@ import { ProgramServices } from './program-services.js';
 
 /** The pool and what serves its programs. */
 @Module({
-  imports: [PersistenceModule],
+  imports: [PersistenceModule, IdentityModule],
   providers: [
     {
       provide: ProgramServices,
-      inject: [CONFIG, LOGGER, CLOCK, ENGINE_TARGETS, STORAGE, ON_FATAL],
+      inject: [CONFIG, LOGGER, CLOCK, ENGINE_TARGETS, STORAGE, TenantQuotas, ON_FATAL],
       useFactory: (
         config: Config,
         logger: Logger,
         clock: Clock,
         engines: readonly EngineTarget[],
         storage: Storage,
+        quotas: TenantQuotas,
         onFailure: (error: unknown) => void,
       ): ProgramServices =>
         buildServices({
@@ -36,6 +39,7 @@ import { ProgramServices } from './program-services.js';
             dispatchWindow: config.HOLDFAST_DISPATCH_WINDOW,
             maxQueuedTurns: config.HOLDFAST_MAX_QUEUED_TURNS,
           },
+          quotas,
           limits: {
             idleLimit: config.HOLDFAST_PROGRAM_IDLE_LIMIT,
             callerStallLimit: config.HOLDFAST_CALLER_STALL_LIMIT,

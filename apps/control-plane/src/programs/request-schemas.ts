@@ -12,7 +12,10 @@ const text = (min: number, max: number): z.ZodString => {
 };
 
 const requestId = text(1, 128);
-const programId = text(1, 128).regex(/^[A-Za-z0-9._:-]+$/, '1 to 128 characters of A-Z a-z 0-9 . _ : -');
+/** After the tenant, which the edge has put before it. */
+const programId = z
+  .string()
+  .regex(/^(?:[a-z0-9-]{1,63}~)?[A-Za-z0-9._:-]{1,128}$/, '1 to 128 characters of A-Z a-z 0-9 . _ : -');
 const int32 = z.int32('a 32-bit integer');
 
 const number = (bounds: { readonly above?: number; readonly min?: number; readonly max: number }): z.ZodNumber => {

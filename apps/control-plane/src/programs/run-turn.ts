@@ -84,6 +84,8 @@ const requireReady = (services: ProgramServices, program: LiveProgram): void => 
   services.requireOpen();
   if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
   services.absence.requireEngines();
+  // Last: a turn that is refused for another reason does not count.
+  services.quotas.takeTurn(program.facts.tenantId);
 };
 
 /** Modifies state. From here on a failure is the turn's: its caller hears of it through the stream. */

@@ -2,6 +2,8 @@ import { durationFromProto, program as wire } from '@holdfast/contracts';
 import { DomainError } from '@holdfast/platform';
 import { micros } from '@holdfast/scheduling';
 import { randomUUID } from 'node:crypto';
+import { DEFAULT_TENANT } from '../identity/identity.js';
+import { scopedId } from '../identity/tenant-ids.js';
 import type { CallerTrace } from '../telemetry/caller-trace.js';
 import { ProgramTrace } from '../telemetry/program-trace.js';
 import { LiveProgram, type ProgramFacts } from './live-program.js';
@@ -12,10 +14,13 @@ import { liveProgramToProto } from './program-to-proto.js';
 import { requestDigest } from './request-digest.js';
 import { checkRequest, requestSchemas } from './request-schemas.js';
 
-/** Until there are keys, all programs belong to one tenant. */
-export const DEFAULT_TENANT = 'default';
+export { DEFAULT_TENANT };
 
-const scope = `startProgram:${DEFAULT_TENANT}`;
+/** Who starts a program. */
+export interface StartCaller extends CallerTrace {
+  /** Absent: the default tenant. */
+  readonly tenantId?: string;
+}
 
 /** Starts under way or just done, by request id, so that a repeated call joins the first. */
 export type PendingStarts = Map<string, { readonly bodyDigest: string; readonly answer: Promise<Uint8Array> }>;
@@ -25,30 +30,39 @@ export const startProgram = async (
   services: ProgramServices,
   pending: PendingStarts,
   request: wire.StartProgramRequest,
-  caller: CallerTrace,
+  caller: StartCaller,
 ): Promise<wire.StartProgramResponse> => {
   checkRequest(requestSchemas.startProgram, request);
+  const tenantId = caller.tenantId ?? DEFAULT_TENANT;
   const bodyDigest = requestDigest(wire.StartProgramRequest, request);
-  const joined = pending.get(request.requestId);
+  const key = `${tenantId}:${request.requestId}`;
+  const joined = pending.get(key);
   if (joined !== undefined) {
     if (joined.bodyDigest !== bodyDigest) throw requestIdReused(request.requestId, 'StartProgram');
     return wire.StartProgramResponse.decode(await joined.answer);
   }
-  const answer = start(services, request, { bodyDigest, caller });
-  pending.set(request.requestId, { bodyDigest, answer });
+  const answer = start(services, request, { bodyDigest, caller, tenantId });
+  pending.set(key, { bodyDigest, answer });
   try {
     return wire.StartProgramResponse.decode(await answer);
   } finally {
     // From here on the database answers a repeated call.
-    pending.delete(request.requestId);
+    pending.delete(key);
   }
 };
+
+interface Owner {
+  readonly tenantId: string;
+  readonly caller: CallerTrace;
+}
 
 const start = async (
   services: ProgramServices,
   request: wire.StartProgramRequest,
-  { bodyDigest, caller }: { readonly bodyDigest: string; readonly caller: CallerTrace },
+  { bodyDigest, ...owner }: Owner & { readonly bodyDigest: string },
 ): Promise<Uint8Array> => {
+  const { tenantId } = owner;
+  const scope = `startProgram:${tenantId}`;
   const earlier = await services.requests.find(scope, request.requestId);
   if (earlier !== undefined) {
     const isSame = Buffer.from(earlier.bodyDigest).toString('hex') === bodyDigest;
@@ -58,8 +72,11 @@ const start = async (
   services.requireOpen();
   if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
   const model = modelOf(services, request.model);
-  if (request.programId !== '') await requireUnused(services, request.programId);
-  const program = admit(services, request, { model, caller });
+  await services.quotas.load(tenantId);
+  const programId = scopedId(tenantId, request.programId === '' ? `prg-${randomUUID()}` : request.programId);
+  if (request.programId !== '') await requireUnused(services, programId, request.programId);
+  services.quotas.requireProgram(tenantId, services.book.liveOf(tenantId));
+  const program = admit(services, request, { ...owner, model, programId });
   const result = wire.StartProgramResponse.encode({
     program: liveProgramToProto(program, services.pool.program(program.programId)),
   }).finish();
@@ -77,12 +94,12 @@ const start = async (
 const admit = (
   services: ProgramServices,
   request: wire.StartProgramRequest,
-  { model, caller }: { readonly model: string; readonly caller: CallerTrace },
+  { model, programId, caller, tenantId }: Owner & { readonly model: string; readonly programId: string },
 ): LiveProgram => {
   const startedAt = services.pool.now();
   const facts: ProgramFacts = {
-    programId: request.programId === '' ? `prg-${randomUUID()}` : request.programId,
-    tenantId: DEFAULT_TENANT,
+    programId,
+    tenantId,
     name: request.name,
     model,
     programClass: request.programClass,
@@ -135,7 +152,7 @@ const modelOf = (services: ProgramServices, wanted: string): string => {
   });
 };
 
-const requireUnused = async (services: ProgramServices, programId: string): Promise<void> => {
+const requireUnused = async (services: ProgramServices, programId: string, given: string): Promise<void> => {
   if (services.book.find(programId) === undefined && (await services.programs.get(programId)) === undefined) {
     // Nobody else may have taken the id while the database was asked.
     if (services.book.find(programId) === undefined) return;
@@ -143,7 +160,7 @@ const requireUnused = async (services: ProgramServices, programId: string): Prom
   throw new DomainError({
     kind: 'exists',
     reason: 'PROGRAM_EXISTS',
-    message: `a program with the id ${programId} exists already`,
-    metadata: { programId },
+    message: `a program with the id ${given} exists already`,
+    metadata: { programId: given },
   });
 };

@@ -63,7 +63,8 @@ export class TextService {
   encode(program: LiveProgram, turn: LiveTurn, input: TextCase): EncodedInput {
     const known = conversationOf(program.textTurns);
     const said = textInput(input, program);
-    const continued = said.isWhole ? continuationOf(said, known) : said;
+    const areToolsKept = said.toolsJson === (program.textTurns.at(-1)?.toolsJson ?? '');
+    const continued = said.isWhole && areToolsKept ? continuationOf(said, known) : said;
     this.#inputs.set(turn, continued);
     const messages = textInputToJson(said);
     const tools = continued.toolsJson === '' ? [] : (JSON.parse(continued.toolsJson) as unknown[]);

@@ -1,0 +1,30 @@
+/** What the service tells a client beside the answer itself. */
+import { between, toMillisCeil } from '@holdfast/scheduling';
+import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
+
+/** Pure. Headers that are known when the turn is dispatched. */
+export const dispatchHeaders = (turn: LiveTurn): Record<string, string> => ({
+  'x-request-id': turn.turnId,
+  'x-holdfast-program': turn.programId,
+  ...(turn.dispatch === null
+    ? {}
+    : { 'x-holdfast-queue-wait-ms': String(toMillisCeil(between(turn.submittedAt, turn.dispatch.at))) }),
+});
+
+/** Pure. Headers that are known at the end. */
+export const resultHeaders = (turn: LiveTurn, result: TurnResult): Record<string, string> => ({
+  ...dispatchHeaders(turn),
+  'x-holdfast-cached-tokens': String(result.cachedTokens),
+  ...(result.pin === null ? {} : { 'x-holdfast-pinned-tokens': String(result.pin.pinnedTokens) }),
+});
+
+/** Pure. The same as a member of a stream's last chunk. */
+export const resultFacts = (turn: LiveTurn, result: TurnResult): object => ({
+  holdfast: {
+    program: turn.programId,
+    queue_wait_ms: turn.dispatch === null ? 0 : toMillisCeil(between(turn.submittedAt, turn.dispatch.at)),
+    cached_tokens: result.cachedTokens,
+    recomputed_tokens: result.recomputedTokens,
+    pinned_tokens: result.pin?.pinnedTokens ?? 0,
+  },
+});

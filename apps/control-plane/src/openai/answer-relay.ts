@@ -1,0 +1,169 @@
+/**
+ * Carries a turn's answer to one HTTP client, as server-sent events or as one body, at the client's pace.
+ *
+ * Invariants: no status is sent before the turn is dispatched, so what fails until then has its own; nothing is written
+ * while the socket's buffer is full; the books of the conversation are closed before the last byte.
+ */
+import { DomainError } from '@holdfast/platform';
+import type { ServerResponse } from 'node:http';
+import type { LiveTurn, TurnReader, TurnResult } from '../turns/live-turn.js';
+import type { TextDecoder } from '../turns/turn-relay.js';
+import { dispatchHeaders, resultFacts, resultHeaders } from './answer-facts.js';
+import { usageOf, type AnswerForm } from './answer-form.js';
+import type { AnswerEnd, AnswerText } from './answer-text.js';
+
+/** Token ids decoded at once at most. */
+const MAX_PIECE_TOKENS = 4_096;
+
+/** One answer on its way. */
+export interface AnswerRelayOptions {
+  readonly turn: LiveTurn;
+  readonly response: ServerResponse;
+  readonly form: AnswerForm;
+  readonly text: AnswerText;
+  readonly decoder: TextDecoder;
+  readonly isStreamed: boolean;
+  readonly includeUsage: boolean;
+  /** Closes the conversation's books. */
+  readonly onFinished: (result: TurnResult, end: AnswerEnd) => void;
+  /** The turn has no answer; before or amid the body. */
+  readonly onFailed: (error: DomainError) => void;
+  /** Starts to count how long the client takes nothing; returns what stops it. */
+  readonly startStallTimer: () => () => void;
+}
+
+/** See the file header. */
+export class AnswerRelay implements TurnReader {
+  readonly #options: AnswerRelayOptions;
+  #cursor = 0;
+  #isOpen = true;
+  #isBlocked = false;
+  #stopStallTimer: (() => void) | undefined;
+
+  constructor(options: AnswerRelayOptions) {
+    this.#options = options;
+    options.response.on('drain', this.#onDrain);
+    options.turn.attach(this);
+    // The request to the engine goes out first: its work is what the client waits for.
+    setImmediate(() => this.advance());
+  }
+
+  /** True while the client's socket is full. */
+  get isBlocked(): boolean {
+    return this.#isBlocked;
+  }
+
+  /** Modifies state: writes what is there and fits. */
+  advance(): void {
+    const { turn, isStreamed } = this.#options;
+    if (isStreamed && turn.dispatch !== null) this.#writeHead();
+    while (this.#isOpen && !this.#isBlocked) {
+      if (isStreamed && this.#cursor < turn.output.length) this.#writePiece();
+      else if (turn.result !== null) this.#finish(turn.result);
+      else if (turn.error !== null) this.#fail(turn.error);
+      else return;
+    }
+  }
+
+  /** Modifies state: the client is gone, nothing more is written. */
+  close(): void {
+    if (!this.#isOpen) return;
+    this.#isOpen = false;
+    this.#stopStallTimer?.();
+    this.#options.response.off('drain', this.#onDrain);
+    this.#options.turn.detach(this);
+  }
+
+  readonly #onDrain = (): void => {
+    this.#isBlocked = false;
+    this.#stopStallTimer?.();
+    this.advance();
+    this.#options.turn.readerReady();
+  };
+
+  #writeHead(): void {
+    const { response, turn, form } = this.#options;
+    if (response.headersSent || !this.#isOpen) return;
+    response.writeHead(200, {
+      'content-type': 'text/event-stream; charset=utf-8',
+      'cache-control': 'no-cache',
+      'x-accel-buffering': 'no',
+      ...dispatchHeaders(turn),
+    });
+    const head = form.head();
+    if (head === null) response.flushHeaders();
+    else this.#write(eventOf(head));
+  }
+
+  #writePiece(): void {
+    const { text, form } = this.#options;
+    const shown = text.push(this.#decodeMore());
+    if (shown !== '') this.#write(eventOf(form.text(shown)));
+  }
+
+  #decodeMore(): string {
+    const { turn, decoder } = this.#options;
+    const ids = turn.output.view(this.#cursor, this.#cursor + MAX_PIECE_TOKENS);
+    this.#cursor += ids.length;
+    return decoder.push(ids);
+  }
+
+  #write(event: string): void {
+    if (this.#options.response.write(event) || this.#isBlocked) return;
+    this.#isBlocked = true;
+    this.#stopStallTimer = this.#options.startStallTimer();
+  }
+
+  #finish(result: TurnResult): void {
+    const { turn, text, decoder, onFinished, isStreamed } = this.#options;
+    if (result.finishReason === 'abort') {
+      this.#fail(aborted(turn.turnId));
+      return;
+    }
+    let shown = '';
+    while (this.#cursor < turn.output.length) shown += text.push(this.#decodeMore());
+    shown += text.push(decoder.end());
+    const rest = text.end();
+    const toolCalls = rest.toolCalls.map((call, index) =>
+      call.toolCallId === '' ? { ...call, toolCallId: `${turn.turnId}.${index}` } : call,
+    );
+    const end = { text: shown + rest.text, toolCalls };
+    this.close();
+    onFinished(result, end);
+    const answer = { ...end, finishReason: result.finishReason };
+    if (isStreamed) this.#endStream(result, answer);
+    else this.#sendWhole(result, answer);
+  }
+
+  #endStream(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
+    const { response, form, turn, includeUsage } = this.#options;
+    const chunks = [...(answer.text === '' ? [] : [form.text(answer.text)]), ...form.end(answer)];
+    if (includeUsage) chunks.push(form.usage(usageOf(result, turn.output.length)));
+    const last = chunks.pop() ?? {};
+    const events = [...chunks, { ...last, ...resultFacts(turn, result) }].map(eventOf).join('');
+    response.end(`${events}data: [DONE]\n\n`);
+  }
+
+  #sendWhole(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
+    const { response, form, turn } = this.#options;
+    const body = JSON.stringify(form.whole({ ...answer, usage: usageOf(result, turn.output.length) }));
+    response.writeHead(200, { 'content-type': 'application/json', ...resultHeaders(turn, result) });
+    response.end(body);
+  }
+
+  #fail(error: DomainError): void {
+    this.close();
+    this.#options.onFailed(error);
+  }
+}
+
+/** Pure. */
+export const eventOf = (data: object): string => `data: ${JSON.stringify(data)}\n\n`;
+
+const aborted = (turnId: string): DomainError =>
+  new DomainError({
+    kind: 'unavailable',
+    reason: 'TURN_INTERRUPTED',
+    message: `the engine gave turn ${turnId} up; send the request again`,
+    metadata: { turnId },
+  });

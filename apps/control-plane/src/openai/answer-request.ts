@@ -1,0 +1,168 @@
+/** Runs one request of the OpenAI form as a turn of its conversation's program, and answers it. */
+import { DomainError } from '@holdfast/platform';
+import { toMillisCeil } from '@holdfast/scheduling';
+import { program as wire } from '@holdfast/contracts';
+import type { ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { randomUUID } from 'node:crypto';
+import { endProgram } from '../programs/end-program.js';
+import { cancelTurn, runTurn } from '../programs/run-turn.js';
+import { requireModel } from '../programs/turn-planning.js';
+import type { CallerTrace } from '../telemetry/caller-trace.js';
+import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
+import type { AnswerForm, AnswerIdentity } from './answer-form.js';
+import { AnswerRelay, eventOf } from './answer-relay.js';
+import type { AnswerEnd, AnswerText } from './answer-text.js';
+import { claimLane, type LaneClaim, type LaneContext } from './claim-lane.js';
+import type { Lane } from './conversation-index.js';
+import { endInferred } from './inferred-tool-calls.js';
+import { openAiFailure } from './openai-error.js';
+import type { SessionKey } from './session-key.js';
+
+/** What all requests share. */
+export interface AnswerContext extends LaneContext {
+  readonly logger: Logger;
+}
+
+/** An HTTP request, as far as conversations go. */
+export interface Asked {
+  readonly tenantId: string;
+  readonly session: SessionKey | null;
+  readonly programClass: string;
+  readonly caller: CallerTrace;
+  readonly response: ServerResponse;
+}
+
+/** One request, translated. */
+export interface Question {
+  readonly model: string;
+  readonly chain: readonly string[];
+  /** The turn's input, given what the program knows already. */
+  readonly inputFor: (claim: LaneClaim) => NonNullable<wire.RunTurnRequest['input']>;
+  readonly sampling: wire.Sampling;
+  /** No later request belongs to its program. */
+  readonly isOnlyTurn: boolean;
+  readonly form: (identity: AnswerIdentity) => AnswerForm;
+  readonly text: AnswerText;
+  readonly isStreamed: boolean;
+  readonly includeUsage: boolean;
+  /** Closes the books: the lane goes back, with where the conversation stands now. */
+  readonly onFinished: (claim: LaneClaim, answer: FinishedAnswer) => void;
+}
+
+/** How a turn was answered. */
+export interface FinishedAnswer {
+  readonly turn: LiveTurn;
+  readonly result: TurnResult;
+  readonly end: AnswerEnd;
+}
+
+/**
+ * Modifies state. The answer goes out later; what is thrown is the client's to be told.
+ *
+ * @throws DomainError of all that a turn may be refused for.
+ */
+export const answerRequest = async (context: AnswerContext, asked: Asked, question: Question): Promise<void> => {
+  const { services } = context;
+  const { model } = requireModel(services);
+  if (question.model !== model) throw modelNotFound(question.model, model);
+  await services.text.load();
+  const claim = await claimLane(context, { ...asked, chain: question.chain });
+  try {
+    await endInferred(context, claim.lane);
+    const request: wire.RunTurnRequest = {
+      requestId: randomUUID(),
+      programId: claim.lane.programId,
+      input: question.inputFor(claim),
+      sampling: question.sampling,
+      last: question.isOnlyTurn,
+    };
+    relay(context, { asked, question, claim, turn: await runTurn(services, request, asked.caller), model });
+  } catch (error) {
+    giveBackUnanswered(context, claim);
+    throw error;
+  }
+};
+
+/** Modifies state. A program that no later request can find has no future. */
+const giveBackUnanswered = (context: AnswerContext, { lane, head }: LaneClaim): void => {
+  context.index.giveBack(lane, head);
+  if (head === null && !lane.isNamed) endLane(context, lane, wire.ProgramOutcome.FAILED);
+};
+
+const endLane = ({ services, logger }: AnswerContext, { programId }: Lane, outcome: wire.ProgramOutcome): void => {
+  endProgram(services, { requestId: randomUUID(), programId, outcome, message: '' }).catch((error: unknown) => {
+    // It has ended meanwhile, or the service is ending; if not, it ends by its idle limit.
+    logger.debug({ err: error, programId }, 'a program of one request could not be ended');
+  });
+};
+
+interface Running {
+  readonly asked: Asked;
+  readonly question: Question;
+  readonly claim: LaneClaim;
+  readonly turn: LiveTurn;
+  readonly model: string;
+}
+
+const relay = (context: AnswerContext, { asked, question, claim, turn, model }: Running): void => {
+  const { services, logger } = context;
+  const { response } = asked;
+  const giveUp = (): void => {
+    if (isSettled) return;
+    isSettled = true;
+    answer.close();
+    if (turn.readers === 0) cancelTurn(services, turn);
+    giveBackUnanswered(context, claim);
+  };
+  let isSettled = false;
+  const answer = new AnswerRelay({
+    turn,
+    response,
+    form: question.form({ id: turn.turnId, model, created: Math.floor(Date.now() / 1_000) }),
+    text: question.text,
+    decoder: services.text.decoder(),
+    isStreamed: question.isStreamed,
+    includeUsage: question.includeUsage,
+    onFinished: (result, end) => {
+      isSettled = true;
+      question.onFinished(claim, { turn, result, end });
+      if (question.isOnlyTurn) endLane(context, claim.lane, wire.ProgramOutcome.COMPLETED);
+    },
+    onFailed: (error) => {
+      giveUp();
+      sendFailure(response, error, logger);
+    },
+    startStallTimer: () => {
+      const timer = setTimeout(() => {
+        logger.info({ turnId: turn.turnId }, 'a client that takes nothing of its stream was cut off');
+        giveUp();
+        response.destroy();
+      }, toMillisCeil(services.limits.callerStallLimit));
+      return () => clearTimeout(timer);
+    },
+  });
+  response.on('close', giveUp);
+  if (response.destroyed) giveUp();
+};
+
+/** Modifies state. Ends the answer with an error: as its status and body, or as an event when the body has begun. */
+export const sendFailure = (response: ServerResponse, thrown: unknown, logger: Logger): void => {
+  if (response.destroyed || response.writableEnded) return;
+  const { status, headers, body } = openAiFailure(thrown, logger);
+  if (response.headersSent) {
+    response.end(`${eventOf(body)}data: [DONE]\n\n`);
+    return;
+  }
+  response.writeHead(status, { 'content-type': 'application/json', ...headers });
+  response.end(JSON.stringify(body));
+};
+
+const modelNotFound = (wanted: string, served: string): DomainError =>
+  new DomainError({
+    kind: 'notFound',
+    reason: 'MODEL_NOT_FOUND',
+    message: `model ${JSON.stringify(wanted)} is not served here; allowed: ${JSON.stringify(served)}`,
+    metadata: { model: wanted },
+    fieldViolations: [{ field: 'model', description: `is ${JSON.stringify(wanted)}` }],
+  });

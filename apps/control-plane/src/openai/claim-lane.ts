@@ -1,0 +1,132 @@
+/**
+ * Which program a request belongs to. In this order: the conversation whose messages it extends; the program or session
+ * that its headers name; a program of its own.
+ *
+ * A session may run several agents at once. A request that extends none of the session's conversations is a compaction
+ * of its main one when it begins with the same message and that one is idle; otherwise it is a sibling program.
+ */
+import { isDomainError } from '@holdfast/platform';
+import type { Duration, ProgramId } from '@holdfast/scheduling';
+import { durationToProto } from '@holdfast/contracts';
+import { randomUUID } from 'node:crypto';
+import type { ProgramServices } from '../programs/program-services.js';
+import { type PendingStarts, startProgram } from '../programs/start-program.js';
+import type { CallerTrace } from '../telemetry/caller-trace.js';
+import type { ConversationIndex, Lane } from './conversation-index.js';
+import { PROGRAM_HEADER, sessionProgramId, type SessionKey } from './session-key.js';
+
+/** What claims work with. */
+export interface LaneContext {
+  readonly services: ProgramServices;
+  readonly index: ConversationIndex;
+  readonly pendingStarts: PendingStarts;
+  /** Silence after which a program begun here is ended. */
+  readonly idleLimit: Duration;
+}
+
+/** Who asks, and what was said. */
+export interface LaneRequest {
+  readonly tenantId: string;
+  readonly session: SessionKey | null;
+  readonly programClass: string;
+  /** Digests of the conversation, message by message; empty for a prompt without messages. */
+  readonly chain: readonly string[];
+  readonly caller: CallerTrace;
+}
+
+/** A lane taken for one request; `giveBack` is due at its end. */
+export interface LaneClaim {
+  readonly lane: Lane;
+  /** Leading messages that the program knows; 0 for a whole conversation. */
+  readonly knownMessages: number;
+  /** Where the conversation stood before; null when that is not known. */
+  readonly head: string | null;
+}
+
+/**
+ * Modifies state: the lane is busy from now on.
+ *
+ * @throws DomainError as startProgram does.
+ */
+export const claimLane = async (context: LaneContext, request: LaneRequest): Promise<LaneClaim> => {
+  const hit = context.index.take(request.chain);
+  if (hit !== null && isIdle(context.services, hit.lane.programId)) return hit;
+  if (hit !== null) context.index.giveBack(hit.lane, isLive(context.services, hit.lane.programId) ? hit.head : null);
+  const { session } = request;
+  const lane = session === null ? await newLane(context, request, '') : await ofSession(context, request, session);
+  return { lane, knownMessages: 0, head: null };
+};
+
+const isLive = (services: ProgramServices, programId: ProgramId): boolean =>
+  services.book.live(programId) !== undefined;
+
+const isIdle = (services: ProgramServices, programId: ProgramId): boolean =>
+  services.book.live(programId)?.turn === null;
+
+const ofSession = async (context: LaneContext, request: LaneRequest, session: SessionKey): Promise<Lane> => {
+  const { services, index } = context;
+  const first = request.chain[0] ?? '';
+  const programId = programOf(services, request.tenantId, session);
+  const main = index.ofSession(programId);
+  if (main === null || !isLive(services, main.programId)) return mainLane(context, request, { programId, gone: main });
+  // Who names the program means it; who names a session may be another agent of it.
+  const isMeant = session.source === PROGRAM_HEADER || main.first === first;
+  if (main.isBusy || !isMeant || !isIdle(services, main.programId)) return newLane(context, request, '');
+  main.isBusy = true;
+  main.first = first;
+  return main;
+};
+
+/** The program that the header names where it is the tenant's, else the one that the name stands for. */
+const programOf = (services: ProgramServices, tenantId: string, session: SessionKey): ProgramId => {
+  const isNamed = session.source === PROGRAM_HEADER && services.book.live(session.value)?.facts.tenantId === tenantId;
+  return isNamed ? session.value : sessionProgramId(tenantId, session);
+};
+
+/** The session's program is not known here: of before a restart, begun by the SDK, ended, or new. */
+const mainLane = async (
+  context: LaneContext,
+  request: LaneRequest,
+  { programId, gone }: { readonly programId: ProgramId; readonly gone: Lane | null },
+): Promise<Lane> => {
+  const { services, index } = context;
+  const lane = isLive(services, programId)
+    ? laneOf(programId, { first: request.chain[0] ?? '', isNamed: true })
+    : await newLane(context, request, programId);
+  if (!isIdle(services, lane.programId)) return newLane(context, request, '');
+  // Another request may have been faster.
+  if (index.ofSession(programId) === gone) index.setSession(programId, lane);
+  return lane;
+};
+
+const laneOf = (programId: ProgramId, lane: Pick<Lane, 'first' | 'isNamed'>): Lane => ({
+  programId,
+  ...lane,
+  toolsJson: '',
+  openCalls: new Set(),
+  isBusy: true,
+});
+
+const newLane = async (context: LaneContext, request: LaneRequest, programId: ProgramId): Promise<Lane> => {
+  const { services, pendingStarts, idleLimit } = context;
+  const start = async (id: ProgramId): Promise<Lane> => {
+    const message = {
+      requestId: randomUUID(),
+      programId: id,
+      name: request.session?.value.slice(0, 200) ?? '',
+      model: '',
+      programClass: request.programClass,
+      idleLimit: durationToProto(idleLimit),
+    };
+    const { program } = await startProgram(services, pendingStarts, message, request.caller);
+    return laneOf(program?.programId ?? '', { first: request.chain[0] ?? '', isNamed: programId !== '' });
+  };
+  if (programId === '') return start(`oai-${randomUUID()}`);
+  try {
+    return await start(programId);
+  } catch (error) {
+    // The session's earlier program has ended, or another request was faster: this one goes on under an id of its own.
+    if (!isDomainError(error) || error.reason !== 'PROGRAM_EXISTS') throw error;
+    return start(`${programId}.${randomUUID().slice(0, 8)}`);
+  }
+};

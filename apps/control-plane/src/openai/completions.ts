@@ -1,0 +1,33 @@
+import { AnswerText } from './answer-text.js';
+import { completionForm } from './answer-form.js';
+import type { AnswerContext, Asked, Question } from './answer-request.js';
+import type { CompletionRequest } from './chat-schema.js';
+import { samplingOf } from './wire-turn.js';
+
+/** As in the OpenAI API. */
+const DEFAULT_MAX_TOKENS = 16;
+
+/**
+ * `POST /v1/completions` as a turn: of its session's program where the request names one, else of a program that has no
+ * other. Needs the tokenizer to be loaded for a prompt of text.
+ */
+export const completionQuestion = async (
+  context: AnswerContext,
+  asked: Asked,
+  request: CompletionRequest,
+): Promise<Question> => {
+  const { prompt } = request;
+  const ids = typeof prompt === 'string' ? [...(await context.services.text.load()).encode(prompt)] : [...prompt];
+  return {
+    model: request.model,
+    chain: [],
+    inputFor: () => ({ $case: 'prompt', value: { ids } }),
+    sampling: samplingOf(request, request.max_tokens ?? DEFAULT_MAX_TOKENS),
+    isOnlyTurn: asked.session === null,
+    form: completionForm,
+    text: new AnswerText({ stop: request.stop, tools: new Set() }),
+    isStreamed: request.stream === true,
+    includeUsage: request.stream_options?.include_usage === true,
+    onFinished: ({ lane }) => context.index.giveBack(lane, null),
+  };
+};

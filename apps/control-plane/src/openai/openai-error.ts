@@ -1,0 +1,69 @@
+/** Failures in the shape that OpenAI clients read. */
+import { DomainError, logErrorOnce, statusTable, toDomainError, type ErrorLogger } from '@holdfast/platform';
+import { toMillisCeil } from '@holdfast/scheduling';
+
+/** A failure as it goes over HTTP. */
+export interface OpenAiFailure {
+  readonly status: number;
+  readonly headers: Readonly<Record<string, string>>;
+  readonly body: {
+    readonly error: {
+      readonly message: string;
+      readonly type: string;
+      readonly param: string | null;
+      readonly code: string;
+    };
+  };
+}
+
+const types: Partial<Record<DomainError['kind'], string>> = {
+  invalid: 'invalid_request_error',
+  precondition: 'invalid_request_error',
+  notFound: 'invalid_request_error',
+  exists: 'invalid_request_error',
+  conflict: 'invalid_request_error',
+  unauthenticated: 'authentication_error',
+  forbidden: 'permission_error',
+  exhausted: 'rate_limit_error',
+};
+
+/** Codes that clients act on; all other reasons go out as they are, in lower case. */
+const codes: Partial<Record<DomainError['reason'], string>> = {
+  MODEL_NOT_FOUND: 'model_not_found',
+  PROMPT_TOO_LONG: 'context_length_exceeded',
+};
+
+/** Pure. A failure of the request itself, with the HTTP status that names it. */
+export const requestFailure = (
+  status: number,
+  error: { readonly message: string; readonly param?: string; readonly code: string },
+): OpenAiFailure => ({
+  status,
+  headers: {},
+  body: {
+    error: { message: error.message, type: 'invalid_request_error', param: error.param ?? null, code: error.code },
+  },
+});
+
+/** A failure of the service; a bug is logged, once. */
+export const openAiFailure = (thrown: unknown, logger: ErrorLogger): OpenAiFailure => {
+  const error = toDomainError(thrown);
+  if (error.kind === 'internal') logErrorOnce(error, logger);
+  const isInternal = error.kind === 'internal';
+  const retryAfterMs = error.retryAfter === undefined ? null : toMillisCeil(error.retryAfter);
+  return {
+    status: statusTable[error.kind].http,
+    headers:
+      retryAfterMs === null
+        ? {}
+        : { 'retry-after-ms': String(retryAfterMs), 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) },
+    body: {
+      error: {
+        message: isInternal ? 'the service failed; the log names the cause' : error.message,
+        type: types[error.kind] ?? 'server_error',
+        param: error.fieldViolations[0]?.field ?? null,
+        code: codes[error.reason] ?? error.reason.toLowerCase(),
+      },
+    },
+  };
+};

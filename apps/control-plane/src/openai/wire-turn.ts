@@ -1,0 +1,41 @@
+/** Requests of the OpenAI form as RunTurn requests. */
+import type { program as wire } from '@holdfast/contracts';
+import type { ChatRequest, CommonRequest } from './chat-schema.js';
+
+/** Pure. */
+export const wireMessages = (messages: ChatRequest['messages']): wire.Message[] =>
+  messages.map((message) => ({
+    role: message.role === 'developer' ? 'system' : message.role,
+    content: textOf(message.content),
+    toolCalls:
+      message.role === 'assistant'
+        ? (message.tool_calls ?? []).map((call) => ({
+            toolCallId: call.id,
+            tool: call.function.name,
+            argumentsJson: call.function.arguments,
+          }))
+        : [],
+    toolCallId: message.role === 'tool' ? message.tool_call_id : '',
+  }));
+
+const textOf = (content: ChatRequest['messages'][number]['content']): string =>
+  typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
+
+/** Pure. Tools the model may call, as a JSON array; an empty one says that there are none. */
+export const toolsJsonOf = ({ tools, tool_choice: choice }: ChatRequest): string =>
+  choice === 'none' ? '[]' : JSON.stringify(tools ?? []);
+
+/** Pure. */
+export const samplingOf = (request: CommonRequest, maxTokens: number | null | undefined): wire.Sampling => ({
+  ignoreEos: request.ignore_eos ?? false,
+  stop: request.stop,
+  ...given('maxTokens', maxTokens),
+  ...given('minTokens', request.min_tokens),
+  ...given('temperature', request.temperature),
+  ...given('topP', request.top_p),
+  ...given('topK', request.top_k),
+  ...given('seed', request.seed),
+});
+
+const given = <Key extends string>(key: Key, value: number | null | undefined): Partial<Record<Key, number>> =>
+  value === null || value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>);
