@@ -105,4 +105,8 @@ export enum Reason {
   POLICY_NOT_FOUND = 45,
   /** ROUTE_NOT_FOUND - There is no such operation or page. */
   ROUTE_NOT_FOUND = 46,
+  /** JOB_NOT_FOUND - There is no such job. */
+  JOB_NOT_FOUND = 47,
+  /** JOB_NOT_FAILED - The job is no dead letter, so there is nothing to retry. */
+  JOB_NOT_FAILED = 48,
 }
