@@ -34,7 +34,8 @@ describe('the event log', () => {
       ids.map(async (programId, index) => {
         for (let turn = 0; turn < 4; turn += 1) {
           await client.turn({ programId, input: append(someIds(50, index)), sampling: exactly(3) });
-          await client.call('beginToolCall', { programId, toolCallId: `c${turn}`, tool: index % 2 ? 'bash' : 'edit' });
+          const tool = index % 2 ? { tool: 'bash', command: 'timeout 30 pytest -q | tail' } : { tool: 'edit' };
+          await client.call('beginToolCall', { programId, toolCallId: `c${turn}`, ...tool });
           await client.call('endToolCall', { programId, toolCallId: `c${turn}` });
         }
       }),
@@ -52,11 +53,17 @@ describe('the event log', () => {
         maxQueuedTurns: 10_000,
       });
       const replayed = new Map<number, Decision>();
+      const tools = new Map<string, number | undefined>();
       for await (const { at, event } of new EventRepository(database).readAll(pool)) {
+        if (event.type === 'toolCallStarted') tools.set(event.tool, event.timeout);
         for (const command of kernel.handle(event, at)) {
           if (command.type === 'recordDecision') replayed.set(command.decision.decisionId, command.decision);
         }
       }
+      expect([...tools].sort()).toEqual([
+        ['bash:pytest', 30_000_000],
+        ['edit', undefined],
+      ]);
       expect(replayed.size).toBeGreaterThan(24);
       const decisions = new DecisionRepository(database);
       let compared = 0;

@@ -7,6 +7,7 @@ export type * from './kernel/event.js';
 export type * from './kernel/command.js';
 export type { Decision, DecisionOutcome } from './kernel/decision.js';
 export { fitStatistics, initialStatistics, type RecordedToolCall } from './kernel/statistics.js';
+export { RecentDurations } from './statistics/recent-durations.js';
 export type { Saved, SavedParts, StatisticsDocument } from './statistics/saved.js';
 export { createKernel, type Kernel } from './kernel/kernel.js';
 export type { KernelOptions } from './kernel/context.js';
@@ -19,6 +20,7 @@ export type {
   DurationNews,
   DurationPredictor,
 } from './prediction/duration-predictor.js';
+export { toolOfClass } from './prediction/duration-predictor.js';
 export { ToolDurations } from './prediction/tool-durations.js';
 export { parsePolicy, policyNames, type PolicyProfile } from './policy/registry.js';
 export { PolicySpecError } from './policy/parameters.js';

@@ -5,6 +5,7 @@ import { ProgramContext } from './program-context.js';
 import type { ProgramServices } from './program-services.js';
 import { programStartedEvent } from './start-program.js';
 import { textTurnsOf } from './text-turn.js';
+import { toolCallStartedEvent } from './tool-calls.js';
 
 /**
  * Takes over the programs that an earlier process left alive, in the order of their arrival. Turns that ran are marked
@@ -76,13 +77,7 @@ const resume = (services: ProgramServices, program: LiveProgram, stored: Omit<St
     };
     program.openToolCalls.set(row.toolCallId, call);
     program.trace.toolCallBegan(row.toolCallId, call);
-    pool.post({
-      type: 'toolCallStarted',
-      programId: program.programId,
-      toolCallId: row.toolCallId,
-      tool: row.tool,
-      ...(call.timeout === null ? {} : { timeout: call.timeout }),
-    });
+    pool.post(toolCallStartedEvent(program.programId, row.toolCallId, call));
   }
   journal.program(program, pool.program(program.programId));
 };

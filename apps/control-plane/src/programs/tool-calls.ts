@@ -1,7 +1,15 @@
 import { durationFromProto, durationToProto, program as wire } from '@holdfast/contracts';
 import { DomainError } from '@holdfast/platform';
 import type { StoredToolCallOutcome } from '@holdfast/persistence';
-import { between, micros, type ToolCallId } from '@holdfast/scheduling';
+import {
+  between,
+  micros,
+  toolOfClass,
+  type Duration,
+  type ProgramId,
+  type ToolCallId,
+  type ToolCallStarted,
+} from '@holdfast/scheduling';
 import { pinState } from '../turns/turn-messages.js';
 import { commandClass } from './command-class.js';
 import type { LiveProgram, OpenToolCall } from './live-program.js';
@@ -43,25 +51,39 @@ const begin = (services: ProgramServices, program: LiveProgram, request: wire.Be
   if (program.openToolCalls.has(toolCallId) || program.endedToolCalls.has(toolCallId)) {
     throw toolCallError('exists', 'TOOL_CALL_EXISTS', `tool call ${toolCallId} was begun already`, toolCallId);
   }
+  const command = request.command === '' ? null : commandClass(request.command);
   const call: OpenToolCall = {
     tool,
-    commandClass: request.command === '' ? null : commandClass(request.command),
-    timeout: request.timeout === undefined ? null : micros(durationFromProto(request.timeout)),
+    commandClass: command?.name ?? null,
+    timeout: shortest(
+      request.timeout === undefined ? null : micros(durationFromProto(request.timeout)),
+      command?.timeout,
+    ),
     beganAt: services.pool.now(),
   };
   program.openToolCalls.set(toolCallId, call);
   program.lastActiveAt = call.beganAt;
   program.trace.toolCallBegan(toolCallId, call);
-  services.pool.post({
-    type: 'toolCallStarted',
-    programId: program.programId,
-    toolCallId,
-    tool,
-    ...(call.timeout === null ? {} : { timeout: call.timeout }),
-  });
+  services.pool.post(toolCallStartedEvent(program.programId, toolCallId, call));
   services.journal.toolCallBegan(program.programId, toolCallId, call);
   program.changed();
 };
+
+const shortest = (a: Duration | null, b: Duration | null = null): Duration | null =>
+  a === null || b === null ? (a ?? b) : micros(Math.min(a, b));
+
+/** Pure. What the kernel is told: a tool is known by its name and its command class. */
+export const toolCallStartedEvent = (
+  programId: ProgramId,
+  toolCallId: ToolCallId,
+  { tool, commandClass: name, timeout }: OpenToolCall,
+): ToolCallStarted => ({
+  type: 'toolCallStarted',
+  programId,
+  toolCallId,
+  tool: toolOfClass(tool, name),
+  ...(timeout === null ? {} : { timeout }),
+});
 
 /** Closes a tool call. */
 export const endToolCall = async (
@@ -92,6 +114,7 @@ const end = (services: ProgramServices, program: LiveProgram, request: wire.EndT
   program.counts.toolCallsEnded += 1;
   program.lastActiveAt = endedAt;
   program.trace.toolCallEnded(toolCallId, outcome);
+  services.metrics.toolCallEnded(call, { outcome, at: endedAt });
   services.pool.post({ type: 'toolCallFinished', programId: program.programId, toolCallId });
   services.journal.toolCallEnded(program.programId, toolCallId, { endedAt, outcome });
   services.journal.program(program, services.pool.program(program.programId));

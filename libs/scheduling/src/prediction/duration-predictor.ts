@@ -9,6 +9,10 @@ export interface DurationKey {
   readonly tool: string;
 }
 
+/** Pure. The `tool` of a key for a tool whose command is of this class; null or empty: the tool has none. */
+export const toolOfClass = (tool: string, commandClass: string | null): string =>
+  commandClass === null || commandClass === '' ? tool : `${tool}:${commandClass}`;
+
 /** News of one tool call. A call that runs long is told in parts, each with the end of the last one as `fromSeconds`. */
 export interface DurationNews {
   /** Up to where the call was told already; 0 for the first news of it. */
