@@ -18,6 +18,7 @@ const commands = {
   'test:jaeger': { entry: 'tools/jaeger/test.mjs', build: true },
   'test:vllm': { entry: 'tools/vllm/test.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
+  'bench:chunks': { entry: 'tools/chunks/bench.mjs', build: false },
 };
 
 const fail = (message) => {

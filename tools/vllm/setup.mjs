@@ -1,12 +1,12 @@
 // Sets up a real vLLM for a machine without a GPU, its gRPC server, a small model and the plug-in. Node built-ins only.
 // Run it again at any time: what is there stays, what was interrupted goes on. See tools/vllm/README.md.
-import { mkdirSync, rmSync, statSync } from 'node:fs';
+import { statSync } from 'node:fs';
 import { join } from 'node:path';
 import { checkReachable, externalEngine } from './lib/external-engine.mjs';
 import { installSteps } from './lib/install-steps.mjs';
 import { layout } from './lib/paths.mjs';
 import { findPython } from './lib/python.mjs';
-import { isDone, markDone } from './lib/steps.mjs';
+import { performSteps, reportSteps } from './lib/set-up.mjs';
 import { versions } from './lib/versions.mjs';
 
 const USAGE = `usage: node tools/vllm/setup.mjs [--check] [--dev]
@@ -38,34 +38,6 @@ const checkPlatform = () => {
   }
 };
 
-const report = (steps, places) => {
-  const missing = steps.filter((step) => !isDone(places.stamps, step));
-  say(`cache: ${places.cache}`);
-  for (const step of steps) say(`  ${missing.includes(step) ? 'missing' : 'there  '}  ${step.name}: ${step.title}`);
-  return missing;
-};
-
-const announce = (missing) => {
-  const total = missing.reduce((sum, step) => sum + step.downloadMb, 0);
-  say(`${missing.length} steps to do, about ${total} MB to download:`);
-  for (const step of missing) say(`  ${String(step.downloadMb).padStart(5)} MB  ${step.title}`);
-};
-
-const perform = async (steps, places) => {
-  mkdirSync(places.cache, { recursive: true });
-  for (const [index, step] of steps.entries()) {
-    if (isDone(places.stamps, step)) continue;
-    const started = Date.now();
-    const size = step.downloadMb === 0 ? 'no download' : `about ${step.downloadMb} MB to download`;
-    say(`[${index + 1}/${steps.length}] ${step.title} (${size})`);
-    // A step that is redone may leave later ones without ground: a new environment is empty.
-    if (step.name === 'venv') rmSync(places.stamps, { recursive: true, force: true });
-    await step.run();
-    markDone(places.stamps, step);
-    say(`    done in ${((Date.now() - started) / 1_000).toFixed(0)} s`);
-  }
-};
-
 const main = async () => {
   const { isCheck, forDevelopment, wantsHelp } = parseArgs();
   if (wantsHelp) return say(USAGE);
@@ -77,15 +49,12 @@ const main = async () => {
   checkPlatform();
   const places = layout();
   const steps = installSteps(places, { python: isCheck ? '' : findPython(), forDevelopment });
-  const missing = report(steps, places);
+  const missing = reportSteps(steps, places);
   if (isCheck) {
     if (missing.length > 0) process.exitCode = 1;
     return undefined;
   }
-  if (missing.length > 0) {
-    announce(missing);
-    await perform(steps, places);
-  }
+  await performSteps(steps, places);
   statSync(join(places.model, 'config.json'));
   return say(`vLLM ${versions.vllm} is ready. Start it: node tools/vllm/serve.mjs`);
 };

@@ -7,7 +7,8 @@ import { versions } from './versions.mjs';
 
 const pluginFolder = join(repository, 'apps', 'vllm-plugin');
 
-const digestOf = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
+/** SHA-256 of a file. */
+export const digestOf = (file) => createHash('sha256').update(readFileSync(file)).digest('hex');
 
 /** The folder of installed packages. */
 const sitePackages = (places) => {
@@ -16,7 +17,8 @@ const sitePackages = (places) => {
   return join(lib, name, 'site-packages');
 };
 
-const pip = (places, name, ...args) =>
+/** Runs pip of the environment, its output in a log of that name. */
+export const pip = (places, name, ...args) =>
   runLogged(places.python, ['-m', 'pip', '--no-input', '--disable-pip-version-check', ...args], {
     log: join(places.logs, `${name}.log`),
   });
@@ -24,7 +26,8 @@ const pip = (places, name, ...args) =>
 const runPython = (places, name, ...args) =>
   runLogged(places.python, args, { log: join(places.logs, `${name}.log`), env: { HF_HUB_OFFLINE: '1' } });
 
-const venvStep = (places, python) => ({
+/** The environment that everything is installed in. */
+export const venvStep = (places, python) => ({
   name: 'venv',
   title: 'a Python environment',
   downloadMb: 0,
@@ -34,7 +37,7 @@ const venvStep = (places, python) => ({
 });
 
 /** The build of torch on the package index links CUDA. Without HOLDFAST_VLLM_CUDA=1 the libraries are placeholders. */
-const torchStep = (places) => {
+export const torchStep = (places) => {
   const hasCuda = process.env.HOLDFAST_VLLM_CUDA === '1';
   return {
     name: 'torch',
@@ -92,7 +95,8 @@ const vllmStep = (places) => ({
   },
 });
 
-const modelStep = (places) => ({
+/** The small model that engines are tried with. */
+export const modelStep = (places) => ({
   name: 'model',
   title: 'the model SmolLM2-135M-Instruct (converted to 269 MB)',
   downloadMb: 93,
