@@ -6,12 +6,14 @@ import { compare, type CommandIo } from '../commands/compare.js';
 import { fidelity } from '../commands/fidelity.js';
 import { inspect } from '../commands/inspect.js';
 import { knee } from '../commands/knee.js';
+import { predictors } from '../commands/predictors.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
 import { toTraceArgument } from '../trace-files/load-trace.js';
 import { UsageError } from './exit.js';
 import { withFidelity } from './fidelity-options.js';
 import { duration, engine, listOf, numberFrom, policy, policyHelp } from './option-parsers.js';
+import { withPredictors } from './predictors-options.js';
 
 const MAX_SEEDS = 1_000;
 const DEFAULT_GAP_CAP = seconds(120);
@@ -66,6 +68,10 @@ export const createCli = (signal: AbortSignal): Command => {
     experiment(command('knee', 'Finds the largest load at which mean JCT is at most 1.5 times that at load 0.2.')),
     4,
   ).action(async (raw: RawOptions) => void (await knee(toSettings(raw), io())));
+  withPredictors(
+    command('predictors', 'Scores predictors of tool durations on traces, in order of time.'),
+    async (settings) => void (await predictors(settings, io())),
+  );
   withFidelity(
     command('fidelity', 'Holds the model against measured engines and published results.'),
     (settings) => void fidelity(settings, io()),
