@@ -5,10 +5,16 @@ import type { NestExpressApplication } from '@nestjs/platform-express';
 import { AppModule } from './app.module.js';
 import type { Config } from './config/config.js';
 import type { Foundation } from './foundation.module.js';
+import { Authenticator } from './identity/authenticator.js';
 import { readTls, type TlsFiles } from './identity/tls.js';
 import { ControlPlane } from './lifecycle/control-plane.js';
+import { countRequests } from './metrics/count-requests.js';
+import { metricsPage } from './metrics/metrics-page.js';
+import { ServiceMetrics } from './metrics/service-metrics.js';
 import { openAiRoutes } from './openai/openai-routes.js';
+import type { Storage } from './persistence/storage.js';
 import { ProgramServices } from './programs/program-services.js';
+import { STORAGE } from './tokens.js';
 import type { AddressInfo, Server } from 'node:net';
 
 /** A running control plane. */
@@ -39,10 +45,25 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
   try {
     const { host, port } = foundation.config.HOLDFAST_HTTP_ADDRESS;
     app.disable('x-powered-by');
+    const metrics = app.get(ServiceMetrics, { strict: false });
+    app.use(countRequests(metrics));
+    app.use(
+      '/metrics',
+      metricsPage({
+        metrics,
+        services: app.get(ProgramServices, { strict: false }),
+        storage: app.get<Storage>(STORAGE, { strict: false }),
+        controlPlane: app.get(ControlPlane),
+        authenticator: app.get(Authenticator, { strict: false }),
+        telemetry: foundation.telemetry,
+        logger: foundation.logger,
+      }),
+    );
     app.use(
       '/v1',
       openAiRoutes({
         services: app.get(ProgramServices),
+        authenticator: app.get(Authenticator, { strict: false }),
         logger: foundation.logger,
         maxBodyBytes: foundation.config.HOLDFAST_MAX_MESSAGE,
         idleLimit: foundation.config.HOLDFAST_OPENAI_IDLE_LIMIT,

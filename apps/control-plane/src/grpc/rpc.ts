@@ -1,24 +1,17 @@
 /** The edge of each rpc: its span, the decoded request, and errors as gRPC statuses with details. */
-import type { sendUnaryData, ServerUnaryCall, ServerWritableStream } from '@grpc/grpc-js';
+import { status as codes, type sendUnaryData, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
 import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
 import { attributes, extractTrace, toGrpcStatus, type GrpcStatus } from '@holdfast/platform';
 import type { Logger } from 'pino';
+import { requireAccess, type Access } from '../identity/access.js';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
-import type { Identity, Role } from '../identity/identity.js';
-import { roleInsufficient } from '../identity/identity-errors.js';
+import type { Identity } from '../identity/identity.js';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { WireRequest } from './wire-request.js';
 
 const SERVICE = 'holdfast.program.v1.ProgramService';
 const tracer = trace.getTracer('@holdfast/control-plane');
-
-/** What an rpc is for: viewers read, the other roles also run programs. */
-type Access = 'run' | 'read';
-
-const allowed: Readonly<Record<Access, readonly Role[]>> = {
-  run: ['agent', 'operator', 'admin'],
-  read: ['agent', 'viewer', 'operator', 'admin'],
-};
 
 /** One rpc. */
 export interface Rpc {
@@ -26,6 +19,7 @@ export interface Rpc {
   readonly access: Access;
   readonly logger: Logger;
   readonly authenticator: Authenticator;
+  readonly metrics: ServiceMetrics;
 }
 
 /** An rpc under way. */
@@ -52,12 +46,12 @@ export const unary =
     };
     answer().then(
       (response) => {
-        endRpc(span, null);
+        endRpc(rpc, span, null);
         callback(null, response);
       },
       (error: unknown) => {
         const status = toGrpcStatus(error, rpc.logger);
-        endRpc(span, status);
+        endRpc(rpc, span, status);
         callback(status);
       },
     );
@@ -84,8 +78,13 @@ export const serverStream =
       status = toGrpcStatus(error, rpc.logger);
       stream.emit('error', status);
     };
-    stream.on('cancelled', () => endRpc(span, status));
-    stream.on('finish', () => endRpc(span, status));
+    let hasEnded = false;
+    const end = (how: RpcEnd | null): void => {
+      if (!hasEnded) endRpc(rpc, span, how);
+      hasEnded = true;
+    };
+    stream.on('cancelled', () => end(status ?? cancelled));
+    stream.on('finish', () => end(status));
     const answer = async (): Promise<void> => {
       const identity = await identify(rpc, stream);
       await handle(messageOf(stream.request), { caller, identity, stream, fail });
@@ -97,7 +96,7 @@ export const serverStream =
 const identify = async ({ authenticator, access }: Rpc, { metadata }: Call): Promise<Identity> => {
   const [header] = authenticator.isOn ? metadata.get('authorization') : [];
   const identity = await authenticator.authenticate(bearerToken(typeof header === 'string' ? header : undefined));
-  if (!allowed[access].includes(identity.role)) throw roleInsufficient(identity, allowed[access]);
+  requireAccess(identity, access);
   return identity;
 };
 
@@ -123,8 +122,14 @@ const startRpc = (method: string, call: Call): RpcSpan => {
   return { span, caller: { context: trace.setSpan(parent, span) } };
 };
 
-const endRpc = (span: Span, status: GrpcStatus | null): void => {
-  span.setAttribute(attributes.rpcStatus, status?.code ?? 0);
-  if (status !== null) span.setStatus({ code: SpanStatusCode.ERROR, message: status.details });
+/** How an rpc failed. */
+type RpcEnd = Pick<GrpcStatus, 'code' | 'details'>;
+
+const cancelled: RpcEnd = { code: codes.CANCELLED, details: 'the caller has left' };
+
+const endRpc = ({ method, metrics }: Rpc, span: Span, how: RpcEnd | null): void => {
+  metrics.count('holdfast_rpcs_total', { method, code: codes[how?.code ?? codes.OK] });
+  span.setAttribute(attributes.rpcStatus, how?.code ?? 0);
+  if (how !== null) span.setStatus({ code: SpanStatusCode.ERROR, message: how.details });
   span.end();
 };

@@ -6,9 +6,9 @@
  */
 import { DomainError } from '@holdfast/platform';
 import type { ServerResponse } from 'node:http';
-import type { LiveTurn, TurnReader, TurnResult } from '../turns/live-turn.js';
+import type { TurnReader, TurnResult } from '../turns/live-turn.js';
 import type { TextDecoder } from '../turns/turn-relay.js';
-import { dispatchHeaders, resultFacts, resultHeaders } from './answer-facts.js';
+import { dispatchHeaders, resultFacts, resultHeaders, type TenantTurn } from './answer-facts.js';
 import { usageOf, type AnswerForm } from './answer-form.js';
 import type { AnswerEnd, AnswerText } from './answer-text.js';
 
@@ -16,8 +16,7 @@ import type { AnswerEnd, AnswerText } from './answer-text.js';
 const MAX_PIECE_TOKENS = 4_096;
 
 /** One answer on its way. */
-export interface AnswerRelayOptions {
-  readonly turn: LiveTurn;
+export interface AnswerRelayOptions extends TenantTurn {
   readonly response: ServerResponse;
   readonly form: AnswerForm;
   readonly text: AnswerText;
@@ -82,13 +81,13 @@ export class AnswerRelay implements TurnReader {
   };
 
   #writeHead(): void {
-    const { response, turn, form } = this.#options;
+    const { response, form } = this.#options;
     if (response.headersSent || !this.#isOpen) return;
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache',
       'x-accel-buffering': 'no',
-      ...dispatchHeaders(turn),
+      ...dispatchHeaders(this.#options),
     });
     const head = form.head();
     if (head === null) response.flushHeaders();
@@ -140,14 +139,14 @@ export class AnswerRelay implements TurnReader {
     const chunks = [...(answer.text === '' ? [] : [form.text(answer.text)]), ...form.end(answer)];
     if (includeUsage) chunks.push(form.usage(usageOf(result, turn.output.length)));
     const last = chunks.pop() ?? {};
-    const events = [...chunks, { ...last, ...resultFacts(turn, result) }].map(eventOf).join('');
+    const events = [...chunks, { ...last, ...resultFacts(this.#options, result) }].map(eventOf).join('');
     response.end(`${events}data: [DONE]\n\n`);
   }
 
   #sendWhole(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
     const { response, form, turn } = this.#options;
     const body = JSON.stringify(form.whole({ ...answer, usage: usageOf(result, turn.output.length) }));
-    response.writeHead(200, { 'content-type': 'application/json', ...resultHeaders(turn, result) });
+    response.writeHead(200, { 'content-type': 'application/json', ...resultHeaders(this.#options, result) });
     response.end(body);
   }
 

@@ -107,7 +107,7 @@ interface Running {
 
 const relay = (context: AnswerContext, { asked, question, claim, turn, model }: Running): void => {
   const { services, logger } = context;
-  const { response } = asked;
+  const { response, tenantId } = asked;
   const giveUp = (): void => {
     if (isSettled) return;
     isSettled = true;
@@ -117,6 +117,7 @@ const relay = (context: AnswerContext, { asked, question, claim, turn, model }: 
   };
   let isSettled = false;
   const answer = new AnswerRelay({
+    tenantId,
     turn,
     response,
     form: question.form({ id: turn.turnId, model, created: Math.floor(Date.now() / 1_000) }),

@@ -9,11 +9,12 @@ import { isDomainError } from '@holdfast/platform';
 import type { Duration, ProgramId } from '@holdfast/scheduling';
 import { durationToProto } from '@holdfast/contracts';
 import { randomUUID } from 'node:crypto';
+import { scopedId } from '../identity/tenant-ids.js';
 import type { ProgramServices } from '../programs/program-services.js';
 import { type PendingStarts, startProgram } from '../programs/start-program.js';
 import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { ConversationIndex, Lane } from './conversation-index.js';
-import { PROGRAM_HEADER, sessionProgramId, type SessionKey } from './session-key.js';
+import { isProgramId, PROGRAM_HEADER, sessionProgramId, type SessionKey } from './session-key.js';
 
 /** What claims work with. */
 export interface LaneContext {
@@ -66,9 +67,9 @@ const isIdle = (services: ProgramServices, programId: ProgramId): boolean =>
 const ofSession = async (context: LaneContext, request: LaneRequest, session: SessionKey): Promise<Lane> => {
   const { services, index } = context;
   const first = request.chain[0] ?? '';
-  const programId = programOf(services, request.tenantId, session);
-  const main = index.ofSession(programId);
-  if (main === null || !isLive(services, main.programId)) return mainLane(context, request, { programId, gone: main });
+  const name = nameOf(services, request.tenantId, session);
+  const main = index.ofSession(scopedId(request.tenantId, name));
+  if (main === null || !isLive(services, main.programId)) return mainLane(context, request, { name, gone: main });
   // Who names the program means it; who names a session may be another agent of it.
   const isMeant = session.source === PROGRAM_HEADER || main.first === first;
   if (main.isBusy || !isMeant || !isIdle(services, main.programId)) return newLane(context, request, '');
@@ -77,9 +78,9 @@ const ofSession = async (context: LaneContext, request: LaneRequest, session: Se
   return main;
 };
 
-/** The program that the header names where it is the tenant's, else the one that the name stands for. */
-const programOf = (services: ProgramServices, tenantId: string, session: SessionKey): ProgramId => {
-  const isNamed = session.source === PROGRAM_HEADER && services.book.live(session.value)?.facts.tenantId === tenantId;
+/** The program that the header names where the tenant has it, else the one that the name stands for. As the tenant says. */
+const nameOf = (services: ProgramServices, tenantId: string, session: SessionKey): string => {
+  const isNamed = isProgramId(session) && isLive(services, scopedId(tenantId, session.value));
   return isNamed ? session.value : sessionProgramId(tenantId, session);
 };
 
@@ -87,12 +88,13 @@ const programOf = (services: ProgramServices, tenantId: string, session: Session
 const mainLane = async (
   context: LaneContext,
   request: LaneRequest,
-  { programId, gone }: { readonly programId: ProgramId; readonly gone: Lane | null },
+  { name, gone }: { readonly name: string; readonly gone: Lane | null },
 ): Promise<Lane> => {
   const { services, index } = context;
+  const programId = scopedId(request.tenantId, name);
   const lane = isLive(services, programId)
     ? laneOf(programId, { first: request.chain[0] ?? '', isNamed: true })
-    : await newLane(context, request, programId);
+    : await newLane(context, request, name);
   if (!isIdle(services, lane.programId)) return newLane(context, request, '');
   // Another request may have been faster.
   if (index.ofSession(programId) === gone) index.setSession(programId, lane);
@@ -107,9 +109,11 @@ const laneOf = (programId: ProgramId, lane: Pick<Lane, 'first' | 'isNamed'>): La
   isBusy: true,
 });
 
-const newLane = async (context: LaneContext, request: LaneRequest, programId: ProgramId): Promise<Lane> => {
+/** `name` is what the tenant calls the program; empty for one that no later request names. */
+const newLane = async (context: LaneContext, request: LaneRequest, name: string): Promise<Lane> => {
   const { services, pendingStarts, idleLimit } = context;
-  const start = async (id: ProgramId): Promise<Lane> => {
+  const { tenantId, caller } = request;
+  const start = async (id: string): Promise<Lane> => {
     const message = {
       requestId: randomUUID(),
       programId: id,
@@ -118,15 +122,15 @@ const newLane = async (context: LaneContext, request: LaneRequest, programId: Pr
       programClass: request.programClass,
       idleLimit: durationToProto(idleLimit),
     };
-    const { program } = await startProgram(services, pendingStarts, message, request.caller);
-    return laneOf(program?.programId ?? '', { first: request.chain[0] ?? '', isNamed: programId !== '' });
+    await startProgram(services, pendingStarts, message, { ...caller, tenantId });
+    return laneOf(scopedId(tenantId, id), { first: request.chain[0] ?? '', isNamed: name !== '' });
   };
-  if (programId === '') return start(`oai-${randomUUID()}`);
+  if (name === '') return start(`oai-${randomUUID()}`);
   try {
-    return await start(programId);
+    return await start(name);
   } catch (error) {
     // The session's earlier program has ended, or another request was faster: this one goes on under an id of its own.
     if (!isDomainError(error) || error.reason !== 'PROGRAM_EXISTS') throw error;
-    return start(`${programId}.${randomUUID().slice(0, 8)}`);
+    return start(`${name}.${randomUUID().slice(0, 8)}`);
   }
 };

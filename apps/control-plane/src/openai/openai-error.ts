@@ -30,6 +30,7 @@ const types: Partial<Record<DomainError['kind'], string>> = {
 /** Codes that clients act on; all other reasons go out as they are, in lower case. */
 const codes: Partial<Record<DomainError['reason'], string>> = {
   MODEL_NOT_FOUND: 'model_not_found',
+  CREDENTIALS_INVALID: 'invalid_api_key',
   PROMPT_TOO_LONG: 'context_length_exceeded',
 };
 

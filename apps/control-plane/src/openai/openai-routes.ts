@@ -7,8 +7,10 @@ import type { Duration } from '@holdfast/scheduling';
 import { propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
+import { requireAccess, type Access } from '../identity/access.js';
+import { bearerToken, type Authenticator } from '../identity/authenticator.js';
+import type { Identity } from '../identity/identity.js';
 import type { ProgramServices } from '../programs/program-services.js';
-import { DEFAULT_TENANT } from '../programs/start-program.js';
 import { requireModel } from '../programs/turn-planning.js';
 import { answerRequest, sendFailure, type AnswerContext, type Asked } from './answer-request.js';
 import { chatQuestion } from './chat-completions.js';
@@ -27,13 +29,25 @@ const MAX_CLASS_CHARACTERS = 100;
 /** What the routes are built from. */
 export interface OpenAiRoutesOptions {
   readonly services: ProgramServices;
+  readonly authenticator: Authenticator;
   readonly logger: Logger;
   readonly maxBodyBytes: number;
   /** Silence after which a program begun here is ended. */
   readonly idleLimit: Duration;
 }
 
-type Handler = (request: IncomingMessage, response: ServerResponse) => Promise<void>;
+/** One request, of a caller who is known. */
+interface Call {
+  readonly request: IncomingMessage;
+  readonly response: ServerResponse;
+  readonly identity: Identity;
+}
+
+interface Route {
+  readonly method: string;
+  readonly access: Access;
+  readonly handle: (call: Call) => Promise<void> | void;
+}
 
 /** Handles every request below /v1; `request.url` is the path without that. */
 export const openAiRoutes = (
@@ -42,12 +56,13 @@ export const openAiRoutes = (
   const { services, logger, idleLimit, maxBodyBytes } = options;
   const index = new ConversationIndex({ maxLanes: MAX_CONVERSATIONS });
   const context: AnswerContext = { services, logger, idleLimit, index, pendingStarts: new Map() };
-  const routes: Readonly<Record<string, { readonly method: string; readonly handle: Handler }>> = {
+  const routes: Readonly<Record<string, Route>> = {
     '/chat/completions': {
       method: 'POST',
-      handle: async (request, response) => {
-        const body = await readJsonBody(request, maxBodyBytes);
-        const asked = askedOf(request, response);
+      access: 'run',
+      handle: async (call) => {
+        const body = await readJsonBody(call.request, maxBodyBytes);
+        const asked = askedOf(call);
         await answerRequest(
           context,
           asked,
@@ -57,13 +72,20 @@ export const openAiRoutes = (
     },
     '/completions': {
       method: 'POST',
-      handle: async (request, response) => {
-        const body = await readJsonBody(request, maxBodyBytes);
-        const asked = askedOf(request, response);
+      access: 'run',
+      handle: async (call) => {
+        const body = await readJsonBody(call.request, maxBodyBytes);
+        const asked = askedOf(call);
         await answerRequest(context, asked, await completionQuestion(context, asked, parseCompletionRequest(body)));
       },
     },
-    '/models': { method: 'GET', handle: async (_request, response) => sendModels(services, response) },
+    '/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
+  };
+  const answer = async (route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    // Before the body is read: whoever has no key gets no memory.
+    const identity = await options.authenticator.authenticate(bearerToken(request.headers.authorization));
+    requireAccess(identity, route.access);
+    await route.handle({ request, response, identity });
   };
   return (request, response) => {
     const path = (request.url ?? '/').replace(/[?#].*$/, '').replace(/\/+$/, '');
@@ -71,14 +93,14 @@ export const openAiRoutes = (
     const route = model === undefined ? routes[path] : modelRoute(services, model);
     if (route === undefined) return refuse(response, unknownPath(path));
     if (request.method !== route.method) return refuse(response, wrongMethod(request.method ?? '', route.method));
-    route.handle(request, response).catch((error: unknown) => sendFailure(response, error, logger));
+    answer(route, request, response).catch((error: unknown) => sendFailure(response, error, logger));
   };
 };
 
-const askedOf = (request: IncomingMessage, response: ServerResponse): Asked => {
+const askedOf = ({ request, response, identity }: Call): Asked => {
   const given = request.headers['x-holdfast-class'];
   return {
-    tenantId: DEFAULT_TENANT,
+    tenantId: identity.tenantId,
     session: sessionKeyOf(request.headers),
     programClass: typeof given === 'string' ? given.slice(0, MAX_CLASS_CHARACTERS) : '',
     caller: { context: propagation.extract(ROOT_CONTEXT, request.headers) },
@@ -99,12 +121,10 @@ const shallow = <Value>(read: () => Value): Value => {
 const sendModels = (services: ProgramServices, response: ServerResponse): void =>
   sendJson(response, { object: 'list', data: [modelBody(services)] });
 
-const modelRoute = (
-  services: ProgramServices,
-  wanted: string,
-): { readonly method: string; readonly handle: Handler } => ({
+const modelRoute = (services: ProgramServices, wanted: string): Route => ({
   method: 'GET',
-  handle: async (_request, response) => {
+  access: 'read',
+  handle: ({ response }) => {
     const body = modelBody(services);
     if (decoded(wanted) === body.id) return sendJson(response, body);
     throw new DomainError({

@@ -42,6 +42,10 @@ export const sessionKeyOf = (headers: IncomingHttpHeaders): SessionKey | null =>
   return null;
 };
 
+/** Pure. True when the name may be that of a program begun by the SDK. */
+export const isProgramId = ({ source, value }: SessionKey): boolean =>
+  source === PROGRAM_HEADER && /^[A-Za-z0-9._:-]{1,128}$/.test(value);
+
 /** Pure. The program id of a session: the same after a restart, and never that of another tenant. */
 export const sessionProgramId = (tenantId: string, { source, value }: SessionKey): string =>
   `oai-${createHash('sha256')
