@@ -8,7 +8,7 @@ export interface RateScale {
 
 /**
  * A week of a university's question service has bursts of minutes on top of a popularity that lasts for days, so one
- * decay fits neither. Chosen on the first half of that trace (docs/chunk-cache.md).
+ * decay fits neither. Chosen on the first half of that trace (docs/chunks.md).
  */
 export const defaultRateScales: readonly RateScale[] = [
   { halfLifeReferences: 50, weight: 27 },
