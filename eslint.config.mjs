@@ -18,7 +18,12 @@ const boundaries = [
   {
     sourceTag: 'kind:adapter',
     onlyDependOnLibsWithTags: ['kind:kernel', 'kind:contract', 'kind:platform'],
-    bannedExternalImports: ['@nestjs/*'],
+    bannedExternalImports: ['@nestjs/*', 'bullmq', 'ioredis'],
+  },
+  {
+    sourceTag: 'kind:queue',
+    onlyDependOnLibsWithTags: ['kind:kernel', 'kind:contract', 'kind:platform'],
+    bannedExternalImports: ['@nestjs/*', '@prisma/*'],
   },
   {
     sourceTag: 'kind:sdk',
@@ -32,13 +37,20 @@ const boundaries = [
   },
   {
     sourceTag: 'kind:app',
-    onlyDependOnLibsWithTags: ['kind:kernel', 'kind:contract', 'kind:platform', 'kind:adapter'],
-    bannedExternalImports: ['@prisma/*', 'pg'],
+    onlyDependOnLibsWithTags: ['kind:kernel', 'kind:contract', 'kind:platform', 'kind:adapter', 'kind:queue'],
+    bannedExternalImports: ['@prisma/*', 'pg', 'bullmq', 'ioredis'],
   },
   {
     sourceTag: 'kind:tool-app',
-    onlyDependOnLibsWithTags: ['kind:kernel', 'kind:simulation', 'kind:contract', 'kind:platform', 'kind:sdk'],
-    bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg'],
+    onlyDependOnLibsWithTags: [
+      'kind:kernel',
+      'kind:simulation',
+      'kind:contract',
+      'kind:platform',
+      'kind:sdk',
+      'kind:queue',
+    ],
+    bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg', 'bullmq', 'ioredis'],
   },
   {
     sourceTag: 'kind:example',
