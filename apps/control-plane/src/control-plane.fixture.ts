@@ -2,7 +2,7 @@
 import { credentials, type ClientReadableStream, Metadata, type ServiceError } from '@grpc/grpc-js';
 import { decodeStatusDetails, program as wire, STATUS_DETAILS_KEY, type StatusDetails } from '@holdfast/contracts';
 import { createFakeEngine, type FakeEngine, type FakeEngineOptions } from '@holdfast/engines';
-import { systemClock } from '@holdfast/platform';
+import { noSpanExports, systemClock } from '@holdfast/platform';
 import { randomUUID } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import pino from 'pino';
@@ -59,7 +59,8 @@ export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<Te
     clock,
     logger: pino({ level: config.HOLDFAST_LOG_LEVEL }, pino.destination(2)),
     engines: engines.map(({ client }, index) => ({ engineId: `engine-${index}`, client })),
-    flushTelemetry: async () => undefined,
+    // Tests that trace start and stop it themselves.
+    telemetry: { stats: () => noSpanExports, shutdown: async () => undefined },
     onFatal: (error) => fatal.push(error),
   });
   const adminKey =

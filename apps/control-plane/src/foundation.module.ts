@@ -1,9 +1,9 @@
 import { type DynamicModule, Module } from '@nestjs/common';
-import type { Clock } from '@holdfast/platform';
+import type { Clock, Telemetry } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from './config/config.js';
 import type { EngineTarget } from './engines/engine-registry.js';
-import { CLOCK, CONFIG, ENGINE_TARGETS, FLUSH_TELEMETRY, LOGGER, ON_FATAL } from './tokens.js';
+import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, TELEMETRY } from './tokens.js';
 
 /** What the process brings to the application. */
 export interface Foundation {
@@ -11,7 +11,7 @@ export interface Foundation {
   readonly logger: Logger;
   readonly clock: Clock;
   readonly engines: readonly EngineTarget[];
-  readonly flushTelemetry: () => Promise<void>;
+  readonly telemetry: Telemetry;
   /** The service cannot go on: a broken invariant, a lost lease, a database that refuses. */
   readonly onFatal: (error: unknown) => void;
 }
@@ -25,7 +25,7 @@ export class FoundationModule {
       { provide: LOGGER, useValue: foundation.logger },
       { provide: CLOCK, useValue: foundation.clock },
       { provide: ENGINE_TARGETS, useValue: foundation.engines },
-      { provide: FLUSH_TELEMETRY, useValue: foundation.flushTelemetry },
+      { provide: TELEMETRY, useValue: foundation.telemetry },
       { provide: ON_FATAL, useValue: foundation.onFatal },
     ];
     return { module: FoundationModule, global: true, providers, exports: providers };

@@ -27,7 +27,7 @@ export const runService = async (config: Config): Promise<number> => {
     logger,
     clock: systemClock({ scale: config.HOLDFAST_TIME_SCALE }),
     engines: engineTargets(config),
-    flushTelemetry: () => telemetry.shutdown(),
+    telemetry,
     onFatal: (error) => {
       logger.fatal({ err: error }, 'the service cannot go on');
       fail(1);

@@ -4,6 +4,6 @@ export const LOGGER = Symbol('logger');
 export const CLOCK = Symbol('clock');
 export const ENGINE_TARGETS = Symbol('engineTargets');
 export const STORAGE = Symbol('storage');
-export const FLUSH_TELEMETRY = Symbol('flushTelemetry');
+export const TELEMETRY = Symbol('telemetry');
 /** Called when the service cannot go on. */
 export const ON_FATAL = Symbol('onFatal');

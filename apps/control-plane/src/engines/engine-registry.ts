@@ -51,6 +51,11 @@ export class EngineRegistry {
     return [...this.#attachments.values()].flatMap(({ info }) => (info === null ? [] : [info]));
   }
 
+  /** All engines, with whether each is attached now. */
+  get presence(): ReadonlyMap<EngineId, boolean> {
+    return new Map([...this.#attachments].map(([engineId, { info }]) => [engineId, info !== null]));
+  }
+
   /** Modifies state. Starts to attach; resolves when each engine was tried once. */
   async start(): Promise<void> {
     for (const attachment of this.#attachments.values()) attachment.start();

@@ -3,6 +3,7 @@ import { toMillisCeil } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import type { Authenticator } from '../identity/authenticator.js';
 import { scopedId } from '../identity/tenant-ids.js';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import { endProgram } from '../programs/end-program.js';
 import { callerCancelled } from '../programs/program-errors.js';
 import { getProgram, listPrograms, watchProgram } from '../programs/program-queries.js';
@@ -17,6 +18,7 @@ import { serverStream, unary, type Rpc, type RpcContext, type StreamContext } fr
 export interface ProgramHandlersOptions {
   readonly services: ProgramServices;
   readonly authenticator: Authenticator;
+  readonly metrics: ServiceMetrics;
   readonly logger: Logger;
 }
 

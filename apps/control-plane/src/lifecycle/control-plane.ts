@@ -5,7 +5,7 @@
  * drained, everything is written, the pool is given up, traces go out, the database closes. What was acknowledged is
  * durable then, and a turn that was cut says so to its caller.
  */
-import { runShutdown, type ShutdownStep } from '@holdfast/platform';
+import { runShutdown, type ShutdownStep, type Telemetry } from '@holdfast/platform';
 import { millis, seconds, toMillisCeil, type Duration } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import type { GrpcServer } from '../grpc/grpc-server.js';
@@ -28,8 +28,7 @@ export interface ControlPlaneOptions {
   readonly drainLimit: Duration;
   /** The service cannot go on. */
   readonly onFatal: (error: unknown) => void;
-  /** Sends what is left of the traces. */
-  readonly flushTelemetry: () => Promise<void>;
+  readonly telemetry: Telemetry;
 }
 
 /** What readiness depends on. */
@@ -92,7 +91,7 @@ export class ControlPlane {
   }
 
   #steps(): ShutdownStep[] {
-    const { services, grpc, storage, drainLimit, flushTelemetry } = this.#options;
+    const { services, grpc, storage, drainLimit, telemetry } = this.#options;
     const { pool } = services;
     return [
       { name: 'stop intake', deadline: SHORT, run: async () => this.#stopIntake() },
@@ -109,7 +108,7 @@ export class ControlPlane {
       { name: 'stop the loop', deadline: SHORT, run: () => pool.stop() },
       { name: 'write all', deadline: DATABASE, run: () => storage.journal.close() },
       { name: 'release the lease', deadline: SHORT, run: () => storage.lease.release() },
-      { name: 'send traces', deadline: seconds(6), run: flushTelemetry },
+      { name: 'send traces', deadline: seconds(6), run: () => telemetry.shutdown() },
       { name: 'close the database', deadline: DATABASE, run: () => storage.database.close() },
       { name: 'stop PostgreSQL', deadline: DATABASE, run: async () => storage.postgres?.stop() },
     ];

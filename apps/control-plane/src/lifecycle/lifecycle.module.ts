@@ -5,6 +5,7 @@ import {
   Module,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import type { Telemetry } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
 import { GrpcModule } from '../grpc/grpc.module.js';
@@ -14,7 +15,7 @@ import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
 import { ProgramServices } from '../programs/program-services.js';
 import { ProgramsModule } from '../programs/programs.module.js';
-import { CONFIG, FLUSH_TELEMETRY, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
+import { CONFIG, LOGGER, ON_FATAL, STORAGE, TELEMETRY } from '../tokens.js';
 import { ControlPlane } from './control-plane.js';
 
 /** Ties the service to Nest's start and stop. */
@@ -43,11 +44,11 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
     ControlPlaneHooks,
     {
       provide: ControlPlane,
-      inject: [CONFIG, LOGGER, FLUSH_TELEMETRY, ON_FATAL, STORAGE, ProgramServices, GrpcServer],
+      inject: [CONFIG, LOGGER, TELEMETRY, ON_FATAL, STORAGE, ProgramServices, GrpcServer],
       useFactory: (
         config: Config,
         logger: Logger,
-        flushTelemetry: () => Promise<void>,
+        telemetry: Telemetry,
         onFatal: (error: unknown) => void,
         storage: Storage,
         services: ProgramServices,
@@ -58,7 +59,7 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
           grpc,
           storage,
           logger,
-          flushTelemetry,
+          telemetry,
           onFatal,
           drainLimit: config.HOLDFAST_DRAIN_LIMIT,
         }),

@@ -25,6 +25,7 @@ export class LeaseKeeper {
   readonly #stop = new AbortController();
   #lease: PoolLease;
   #loop: Promise<void> = Promise.resolve();
+  #isHeld = true;
 
   private constructor(options: LeaseKeeperOptions, lease: PoolLease) {
     this.#options = options;
@@ -58,10 +59,16 @@ export class LeaseKeeper {
     return this.#lease.fencingToken;
   }
 
+  /** True until it was lost or released, as far as this replica knows. */
+  get isHeld(): boolean {
+    return this.#isHeld;
+  }
+
   /** Modifies state. Stops renewing and gives the pool up. */
   async release(): Promise<void> {
     this.#stop.abort();
     await this.#loop;
+    this.#isHeld = false;
     await this.#options.store.release(this.#lease);
   }
 
@@ -74,6 +81,7 @@ export class LeaseKeeper {
         this.#lease = await store.renew(this.#lease, LEASE_TTL);
       } catch (error) {
         if (toDomainError(error).reason === 'LEASE_LOST') {
+          this.#isHeld = false;
           onLost(this.#lease.fencingToken);
           return;
         }

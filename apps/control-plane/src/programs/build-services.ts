@@ -1,11 +1,11 @@
 /** Builds the pool and everything the rpcs share, and ties the two together. */
 import { logErrorOnce, type Clock } from '@holdfast/platform';
-import type { KernelOptions } from '@holdfast/scheduling';
-import type { Duration } from '@holdfast/scheduling';
+import type { Decision, Duration, KernelOptions } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { EngineAbsence } from '../engines/engine-absence.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
 import type { TenantQuotas } from '../identity/tenant-quotas.js';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { Storage } from '../persistence/storage.js';
 import { Pool, type PoolHooks } from '../scheduling/pool.js';
 import { ContextStore } from './context-store.js';
@@ -26,6 +26,7 @@ export interface BuildServicesOptions {
   readonly engines: readonly EngineTarget[];
   readonly kernel: KernelOptions;
   readonly quotas: TenantQuotas;
+  readonly metrics: ServiceMetrics;
   readonly limits: ProgramLimits;
   readonly contextMemoryBytes: number;
   readonly engineAbsenceLimit: Duration;
@@ -35,7 +36,7 @@ export interface BuildServicesOptions {
 
 /** See the file header. */
 export const buildServices = (options: BuildServicesOptions): ProgramServices => {
-  const { storage, clock, logger, poolId, limits, quotas } = options;
+  const { storage, clock, logger, poolId, limits, quotas, metrics } = options;
   const { journal, programs, turns, requests } = storage;
   const book = new ProgramBook();
   const contexts = new ContextStore({ maxBytes: options.contextMemoryBytes, turns, flush: () => journal.flush() });
@@ -45,6 +46,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     contexts,
     journal,
     text,
+    metrics,
     turns: () => pool.turns,
     view: (programId) => pool.program(programId),
     now: clock.now,
@@ -57,7 +59,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     },
   });
   const hooks: PoolHooks = {
-    ...toldHooks(book, journal),
+    ...toldHooks(book, journal, metrics),
     traceEngineCall: (turn, dispatch) => {
       const model = pool.engines.model?.model ?? '';
       return turn.trace?.dispatched(dispatch, model) ?? untraced;
@@ -70,9 +72,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     },
     onTurnRequeued: (turn) => turn.trace?.requeued(),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
-    onDecision: (decision) => {
-      if (decision.turnId !== undefined) pool.turns.get(decision.turnId)?.trace?.decided(decision);
-    },
+    onDecision: (decision) => traceDecision(services, decision),
     onEnginesChanged: () => absence.changed(),
     onFailure: options.onFailure,
   };
@@ -90,22 +90,26 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     turns,
     requests,
     quotas,
+    metrics,
     limits,
     poolId,
   });
   return services;
 };
 
-/** What only the book and the journal have to do with. */
+/** What only the book, the journal and the metrics have to do with. */
 const toldHooks = (
   book: ProgramBook,
   journal: Storage['journal'],
-): Pick<PoolHooks, 'pins' | 'knowsProgram' | 'onProgramChanged'> => ({
+  metrics: ServiceMetrics,
+): Pick<PoolHooks, 'pins' | 'knowsProgram' | 'onProgramChanged' | 'onStep'> => ({
+  onStep: (elapsedSeconds) => metrics.observe('holdfast_loop_step_seconds', elapsedSeconds),
   knowsProgram: (programId) => book.live(programId) !== undefined,
   onProgramChanged: (programId) => book.live(programId)?.changed(),
   pins: {
     onSet: (pin) => {
       journal.pinSet(pin);
+      metrics.pinSet();
       book.live(pin.programId)?.trace.pinSet(pin);
     },
     onRenewed: (pin, expiresAt) => {
@@ -114,9 +118,15 @@ const toldHooks = (
     },
     onEnded: (pin, outcome, endedAt, reason) => {
       journal.pinEnded(pin.pinId, { outcome, endedAt, ...(reason === undefined ? {} : { reason }) });
+      metrics.pinEnded(pin, outcome, endedAt);
       book.find(pin.programId)?.trace.pinEnded(pin.pinId, outcome);
     },
   },
 });
+
+const traceDecision = ({ metrics, pool }: ProgramServices, decision: Decision): void => {
+  metrics.decided(decision);
+  if (decision.turnId !== undefined) pool.turns.get(decision.turnId)?.trace?.decided(decision);
+};
 
 const untraced = { context: {}, firstToken: () => undefined, end: () => undefined };

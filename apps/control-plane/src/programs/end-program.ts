@@ -52,6 +52,7 @@ const finishProgram = (
     services.settlement.failed(program.turn, error);
   }
   services.journal.program(program, view);
+  services.metrics.programEnded(program.facts, program.end);
   services.contexts.forget(program);
   services.book.retire(program);
   program.trace.end(end.outcome);

@@ -3,6 +3,7 @@ import type { DomainError } from '@holdfast/platform';
 import type { Duration, ProgramId } from '@holdfast/scheduling';
 import type { EngineAbsence } from '../engines/engine-absence.js';
 import type { TenantQuotas } from '../identity/tenant-quotas.js';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { Journal } from '../persistence/journal.js';
 import type { Pool } from '../scheduling/pool.js';
 import type { ContextStore } from './context-store.js';
@@ -35,6 +36,7 @@ export interface ProgramServicesInit {
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
   readonly quotas: TenantQuotas;
+  readonly metrics: ServiceMetrics;
   readonly limits: ProgramLimits;
   readonly poolId: string;
 }
@@ -53,6 +55,7 @@ export class ProgramServices {
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
   readonly quotas: TenantQuotas;
+  readonly metrics: ServiceMetrics;
   readonly limits: ProgramLimits;
   readonly poolId: string;
   readonly #closing = new AbortController();
@@ -71,6 +74,7 @@ export class ProgramServices {
     this.turns = init.turns;
     this.requests = init.requests;
     this.quotas = init.quotas;
+    this.metrics = init.metrics;
     this.limits = init.limits;
     this.poolId = init.poolId;
   }

@@ -5,6 +5,8 @@ import type { Config } from '../config/config.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { TenantQuotas } from '../identity/tenant-quotas.js';
+import { MetricsModule } from '../metrics/metrics.module.js';
+import { ServiceMetrics } from '../metrics/service-metrics.js';
 import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
 import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
@@ -13,11 +15,11 @@ import { ProgramServices } from './program-services.js';
 
 /** The pool and what serves its programs. */
 @Module({
-  imports: [PersistenceModule, IdentityModule],
+  imports: [PersistenceModule, IdentityModule, MetricsModule],
   providers: [
     {
       provide: ProgramServices,
-      inject: [CONFIG, LOGGER, CLOCK, ENGINE_TARGETS, STORAGE, TenantQuotas, ON_FATAL],
+      inject: [CONFIG, LOGGER, CLOCK, ENGINE_TARGETS, STORAGE, TenantQuotas, ServiceMetrics, ON_FATAL],
       useFactory: (
         config: Config,
         logger: Logger,
@@ -25,6 +27,7 @@ import { ProgramServices } from './program-services.js';
         engines: readonly EngineTarget[],
         storage: Storage,
         quotas: TenantQuotas,
+        metrics: ServiceMetrics,
         onFailure: (error: unknown) => void,
       ): ProgramServices =>
         buildServices({
@@ -40,6 +43,7 @@ import { ProgramServices } from './program-services.js';
             maxQueuedTurns: config.HOLDFAST_MAX_QUEUED_TURNS,
           },
           quotas,
+          metrics,
           limits: {
             idleLimit: config.HOLDFAST_PROGRAM_IDLE_LIMIT,
             callerStallLimit: config.HOLDFAST_CALLER_STALL_LIMIT,

@@ -5,6 +5,7 @@
  */
 import type { DomainError } from '@holdfast/platform';
 import { instant, type EngineId, type Instant, type ProgramView } from '@holdfast/scheduling';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { Journal } from '../persistence/journal.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { EngineAnswer } from '../turns/turn-runner.js';
@@ -20,6 +21,7 @@ export interface TurnSettlementOptions {
   readonly contexts: ContextStore;
   readonly journal: Journal;
   readonly text: TextService;
+  readonly metrics: ServiceMetrics;
   readonly turns: () => TurnTable;
   readonly view: (programId: string) => ProgramView | null;
   readonly now: () => Instant;
@@ -35,12 +37,13 @@ export class TurnSettlement {
 
   /** Modifies state. The turn has its whole answer. */
   finished(turn: LiveTurn, answer: EngineAnswer, engineId: EngineId): void {
-    const { book, contexts, journal, text, now, view } = this.#options;
+    const { book, contexts, journal, text, metrics, now, view } = this.#options;
     const program = book.live(turn.programId);
     const finishedAt = now();
     const output = text.readOutput(turn);
     const result = resultOf(turn, answer, { engineId, finishedAt, toolCalls: output?.toolCalls ?? [] });
     journal.turnFinished(turn, result, output?.text ?? null);
+    metrics.turnFinished(turn, result);
     if (program?.turn === turn) {
       count(program, turn, result);
       program.context?.commit(turn.output.view());
@@ -59,8 +62,9 @@ export class TurnSettlement {
 
   /** Modifies state. The turn ends without an answer; the context is as it was before. */
   failed(turn: LiveTurn, error: DomainError): void {
-    const { book, journal, now } = this.#options;
+    const { book, journal, metrics, now } = this.#options;
     if (turn.hasEnded) return;
+    metrics.turnFailed(error);
     const program = book.live(turn.programId);
     if (turn.plan !== null) journal.turnFailed(turn, error, now());
     if (program?.turn === turn) {

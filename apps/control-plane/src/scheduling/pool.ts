@@ -42,6 +42,8 @@ export interface PoolHooks {
   readonly onProgramChanged: (programId: ProgramId) => void;
   readonly onDecision: (decision: Decision) => void;
   readonly pins: Pick<PinTrackerOptions, 'onSet' | 'onRenewed' | 'onEnded'>;
+  /** The loop has handled an event, in so many seconds of real time. */
+  readonly onStep: (elapsedSeconds: number) => void;
   /** An engine was attached or lost. */
   readonly onEnginesChanged: () => void;
   /** A broken invariant: the pool has stopped. */
@@ -131,6 +133,11 @@ export class Pool {
     return this.#kernel.program(programId);
   }
 
+  /** Pins that are held. */
+  get pinsHeld(): number {
+    return this.#pinTracker.size;
+  }
+
   /** The pool's time. */
   now(): Instant {
     return this.#options.clock.now();
@@ -175,6 +182,7 @@ export class Pool {
         execute(command);
         if (command.type === 'dispatchTurn') hooks.onProgramChanged(command.programId);
       },
+      onStep: hooks.onStep,
       mailboxLimit: MAILBOX_LIMIT,
       onFailure: (error) => {
         logger.fatal({ err: error }, 'the scheduler loop has stopped');

@@ -31,6 +31,7 @@ const makeLoop = (
       log.push(`do ${command.key}`);
       options.onCommand?.(command.key, loop);
     },
+    onStep: () => undefined,
     mailboxLimit: options.mailboxLimit ?? 100,
     onFailure: (error) => failures.push(error),
   });

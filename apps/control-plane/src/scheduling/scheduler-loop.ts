@@ -26,6 +26,8 @@ export interface SchedulerLoopOptions {
   readonly record: (step: LoopStep) => void;
   /** Carries one command out or sets it going. Must not wait. */
   readonly execute: (command: Command, now: Instant) => void;
+  /** An event was handled and its commands were set going, in so many seconds of real time. Must not wait. */
+  readonly onStep: (elapsedSeconds: number) => void;
   /** Events that may wait at once. More means that commands beget events without end: a bug. */
   readonly mailboxLimit: number;
   /** A broken invariant: the loop has stopped and the process cannot go on. */
@@ -86,12 +88,14 @@ export class SchedulerLoop {
   }
 
   #step(event: KernelEvent): void {
-    const { kernel, now, record, execute } = this.#options;
+    const { kernel, now, record, execute, onStep } = this.#options;
+    const startedAtMs = performance.now();
     const at = now();
     const commands = kernel.handle(event, at);
     this.#handledEvents += 1;
     record({ now: at, event, commands });
     for (const command of commands) execute(command, at);
+    onStep((performance.now() - startedAtMs) / 1_000);
   }
 
   #fail(error: unknown): void {

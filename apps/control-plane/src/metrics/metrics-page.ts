@@ -1,0 +1,57 @@
+import { statusTable, toDomainError, type Telemetry } from '@holdfast/platform';
+import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Logger } from 'pino';
+import { bearerToken, type Authenticator } from '../identity/authenticator.js';
+import { isService } from '../identity/identity.js';
+import { serviceOnly } from '../identity/identity-errors.js';
+import type { ControlPlane } from '../lifecycle/control-plane.js';
+import type { Storage } from '../persistence/storage.js';
+import type { ProgramServices } from '../programs/program-services.js';
+import type { ServiceMetrics } from './service-metrics.js';
+import type { ServiceState } from './service-state.js';
+
+/** What the page is made from. */
+export interface MetricsPageOptions {
+  readonly metrics: ServiceMetrics;
+  readonly services: ProgramServices;
+  readonly storage: Storage;
+  readonly controlPlane: ControlPlane;
+  readonly authenticator: Authenticator;
+  readonly telemetry: Telemetry;
+  readonly logger: Logger;
+}
+
+/**
+ * `GET /metrics`. With HOLDFAST_AUTH=keys it is for operators and admins of the default tenant: it counts over all
+ * tenants.
+ */
+export const metricsPage =
+  (options: MetricsPageOptions) =>
+  (request: IncomingMessage, response: ServerResponse): void => {
+    const { authenticator, metrics, logger } = options;
+    const answer = async (): Promise<string> => {
+      const identity = await authenticator.authenticate(bearerToken(request.headers.authorization));
+      if (!isService(identity)) throw serviceOnly(identity);
+      return metrics.page(stateOf(options));
+    };
+    answer().then(
+      (page) => response.writeHead(200, { 'content-type': metrics.contentType }).end(page),
+      (cause: unknown) => {
+        const { kind, reason, message } = toDomainError(cause);
+        const { http: status } = statusTable[kind];
+        if (status >= 500) logger.error({ err: cause }, 'the metrics page failed');
+        const body = JSON.stringify({ title: reason, status, detail: message, reason });
+        response.writeHead(status, { 'content-type': 'application/problem+json' }).end(body);
+      },
+    );
+  };
+
+const stateOf = ({ services, storage, controlPlane, telemetry }: MetricsPageOptions): ServiceState => ({
+  checks: controlPlane.status,
+  isLeaseHeld: storage.lease.isHeld,
+  engines: services.pool.engines.presence,
+  pool: services.pool.view(),
+  pinsHeld: services.pool.pinsHeld,
+  journalRows: storage.journal.depth,
+  spans: telemetry.stats(),
+});

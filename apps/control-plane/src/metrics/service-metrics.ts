@@ -1,0 +1,118 @@
+/**
+ * What the service counts, as a Prometheus page. Events are counted where they happen, which never waits and never
+ * throws; what is a state (queues, engines, the lease) is read when the page is asked for.
+ */
+import type { DecisionOutcome, Decision, Instant } from '@holdfast/scheduling';
+import { between, toSeconds } from '@holdfast/scheduling';
+import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
+import type { PinEntry } from '../persistence/journal.js';
+import type { OpenToolCall, ProgramEnd, ProgramFacts } from '../programs/live-program.js';
+import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
+import type { DomainError } from '@holdfast/platform';
+import { metricCatalogue, type MetricDescription, type MetricName } from './metric-catalogue.js';
+import { setState, type ServiceState } from './service-state.js';
+
+type Labels = Readonly<Record<string, string>>;
+
+/** See the file header. */
+export class ServiceMetrics {
+  readonly #registry = new Registry();
+  readonly #counters = new Map<MetricName, Counter>();
+  readonly #gauges = new Map<MetricName, Gauge>();
+  readonly #histograms = new Map<MetricName, Histogram>();
+
+  constructor() {
+    for (const [name, description] of Object.entries(metricCatalogue)) this.#make(name as MetricName, description);
+    collectDefaultMetrics({ register: this.#registry });
+  }
+
+  /** MIME type of the page. */
+  get contentType(): string {
+    return this.#registry.contentType;
+  }
+
+  /** The page, in Prometheus's text format. Modifies state: the gauges are set to `state`. */
+  page(state: ServiceState): Promise<string> {
+    setState(this, state);
+    return this.#registry.metrics();
+  }
+
+  /** Modifies state. */
+  programEnded({ startedAt }: ProgramFacts, { outcome, at }: ProgramEnd): void {
+    this.observe('holdfast_program_completion_seconds', toSeconds(between(startedAt, at)), { outcome });
+  }
+
+  /** Modifies state. */
+  turnFinished(turn: LiveTurn, { promptTokens, cachedTokens, recomputedTokens }: TurnResult): void {
+    const { submittedAt, dispatch, firstTokenAt, output } = turn;
+    this.count('holdfast_turns_ended_total', { outcome: 'finished' });
+    if (dispatch !== null) {
+      this.observe('holdfast_turn_queue_wait_seconds', toSeconds(between(submittedAt, dispatch.at)));
+    }
+    if (firstTokenAt !== null) {
+      this.observe('holdfast_turn_first_token_seconds', toSeconds(between(submittedAt, firstTokenAt)));
+    }
+    const newTokens = Math.max(0, promptTokens - cachedTokens - recomputedTokens);
+    this.count('holdfast_prompt_tokens_total', { source: 'cached' }, cachedTokens);
+    this.count('holdfast_prompt_tokens_total', { source: 'recomputed' }, recomputedTokens);
+    this.count('holdfast_prompt_tokens_total', { source: 'new' }, newTokens);
+    this.count('holdfast_output_tokens_total', {}, output.length);
+  }
+
+  /** Modifies state. */
+  turnFailed({ reason }: DomainError): void {
+    this.count('holdfast_turns_ended_total', { outcome: reason === 'CALLER_CANCELLED' ? 'cancelled' : 'failed' });
+    this.count('holdfast_turn_failures_total', { reason });
+  }
+
+  /** Modifies state. */
+  pinSet(): void {
+    this.count('holdfast_pins_set_total');
+  }
+
+  /** Modifies state. */
+  pinEnded({ pinnedTokens, setAt }: PinEntry, outcome: DecisionOutcome, at: Instant): void {
+    this.count('holdfast_pins_ended_total', { outcome });
+    const tokenSeconds = pinnedTokens * toSeconds(between(setAt, at));
+    this.count('holdfast_pinned_token_seconds_total', { use: outcome === 'hit' ? 'used' : 'wasted' }, tokenSeconds);
+  }
+
+  /** Modifies state. */
+  toolCallEnded({ beganAt }: OpenToolCall, end: { readonly outcome: string; readonly at: Instant }): void {
+    const { outcome, at } = end;
+    this.observe('holdfast_tool_call_seconds', toSeconds(between(beganAt, at)), { outcome });
+  }
+
+  /** Modifies state. */
+  decided({ kind, choice }: Decision): void {
+    this.count('holdfast_decisions_total', { kind, choice });
+  }
+
+  /** Modifies state. */
+  count(name: MetricName, labels: Labels = {}, amount = 1): void {
+    this.#counters.get(name)?.inc(labels, amount);
+  }
+
+  /** Modifies state. */
+  observe(name: MetricName, value: number, labels: Labels = {}): void {
+    this.#histograms.get(name)?.observe(labels, value);
+  }
+
+  /** Modifies state. */
+  set(name: MetricName, value: number, labels: Labels = {}): void {
+    this.#gauges.get(name)?.set(labels, value);
+  }
+
+  /** Modifies state. Forgets all values: of engines that are no longer there, of a count that is kept elsewhere. */
+  clear(name: MetricName): void {
+    this.#gauges.get(name)?.reset();
+    this.#counters.get(name)?.reset();
+  }
+
+  #make(name: MetricName, { type, help, labels = [], buckets = [] }: MetricDescription): void {
+    const common = { name, help, labelNames: [...labels], registers: [this.#registry] };
+    if (type === 'counter') this.#counters.set(name, new Counter(common));
+    else if (type === 'gauge') this.#gauges.set(name, new Gauge(common));
+    else this.#histograms.set(name, new Histogram({ ...common, buckets: [...buckets] }));
+  }
+}
