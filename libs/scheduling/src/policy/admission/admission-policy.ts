@@ -29,6 +29,11 @@ export interface AdmissionPolicy<S = unknown> extends LearningPolicy<S> {
    * order of deferral and lazily: whoever reads only the first few of thousands pays for those few.
    */
   release(state: S, deferred: Iterable<Candidate>, pool: PoolFacts): readonly ProgramId[];
+  /**
+   * Modifies `state`. The policy takes over while this program is past its admission: its turn runs, or its context is
+   * held for it. Asked for each of them, in order of arrival, before anything else. Absent: the pool's facts are enough.
+   */
+  adopt?(state: S, program: ProgramFacts, now: Instant): void;
   /** Pure. The engine that an admitted program's turn should run on; absent or null: the pool chooses. */
   placementOf?(state: S, programId: ProgramId): EngineId | null;
 }

@@ -4,7 +4,8 @@ import { GrowthForecast } from '../../prediction/growth-forecast.js';
 import { savedNumbers } from '../../statistics/saved.js';
 import type { EngineFacts, PolicyFact, ProgramFacts } from '../facts.js';
 import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
-import { WaitingLine } from './waiting-line.js';
+import { Claims, type Claim } from './claims.js';
+import { TenantLines } from './tenant-lines.js';
 
 export interface ExpectedGrowthParameters {
   /** Share of the growth expected of programs that run already which is kept free for them, 0 to 1. */
@@ -24,20 +25,10 @@ const STAY_WINDOW_TOKENS = 20_000_000;
 /** However large a client says its program is: a day. */
 const LONGEST_STAY_SECONDS = 86_400;
 
-/** What a program that runs holds of an engine's memory. */
-interface Claim {
-  readonly engineId: EngineId;
-  readonly tokens: number;
-  /** First admission, or the last after its context was let go. */
-  readonly since: Instant;
-}
-
 export interface ExpectedGrowthState {
   readonly forecast: GrowthForecast;
-  readonly claims: Map<ProgramId, Claim>;
-  /** Sum of the claims on each engine, tokens. */
-  readonly claimed: Map<EngineId, number>;
-  readonly waiting: WaitingLine;
+  readonly claims: Claims;
+  readonly waiting: TenantLines;
   /** How long programs stayed since they were admitted, and which contexts they grew to: sums. */
   readonly stay: { seconds: number; tokens: number };
 }
@@ -55,45 +46,47 @@ export interface ExpectedGrowthState {
  * that arrive within that time after it: nobody starves. Whoever is first is admitted as soon as he fits, or when the
  * engine has nobody else. While everybody fits, nobody waits.
  *
+ * While several tenants have programs in the line, the tenant who claims least is next: see TenantLines.
+ *
  * A size hint orders, and does not claim: hints that are wrong by a factor must not idle memory.
  */
 export const expectedGrowthAdmission = (
   parameters: ExpectedGrowthParameters,
 ): AdmissionPolicy<ExpectedGrowthState> => ({
   type: 'admission.expected-growth',
-  initialState: () => ({
-    forecast: new GrowthForecast(),
-    claims: new Map(),
-    claimed: new Map(),
-    waiting: new WaitingLine(),
-    stay: { seconds: 0, tokens: 0 },
-  }),
+  initialState: () => {
+    const claims = new Claims();
+    const waiting = new TenantLines((tenantId) => claims.ofTenant(tenantId));
+    return { forecast: new GrowthForecast(), claims, waiting, stay: { seconds: 0, tokens: 0 } };
+  },
   observe: (state, fact, now) => observe(parameters, state, fact, now),
   admit: (state, candidate, pool) => {
     const { program } = candidate;
-    const claim = state.claims.get(program.programId);
+    const claim = state.claims.of(program.programId);
     if (claim !== undefined && pool.engines.some((engine) => isOpen(engine, claim.engineId))) return true;
-    dropClaim(state, program.programId);
+    state.claims.drop(program.programId);
+    const { tenantId, programId } = program;
     const rank = rankOf(parameters, state, candidate);
-    if (state.waiting.isFirst(rank, program.programId) && tryAdmit(parameters, state, candidate, pool)) return true;
-    state.waiting.add(rank, program.programId);
+    if (state.waiting.isNext(tenantId, rank, programId) && tryAdmit(parameters, state, candidate, pool)) return true;
+    state.waiting.add(tenantId, rank, programId);
     return false;
   },
   release: (state, _deferred, pool) => {
     const released: ProgramId[] = [];
-    for (let next = state.waiting.first; next !== undefined; next = state.waiting.first) {
-      const program = pool.programs.get(next);
+    for (let next = state.waiting.next; next !== undefined; next = state.waiting.next) {
+      const { programId, tenantId } = next;
+      const program = pool.programs.get(programId);
       // Cancelled, or ended.
       const turn = program?.turn;
       if (program !== undefined && turn?.state === 'deferred') {
         if (!tryAdmit(parameters, state, { program, turn }, pool)) break;
-        released.push(next);
+        released.push(programId);
       }
-      state.waiting.removeFirst();
+      state.waiting.removeFirst(tenantId);
     }
     return released;
   },
-  placementOf: (state, programId) => state.claims.get(programId)?.engineId ?? null,
+  placementOf: (state, programId) => state.claims.of(programId)?.engineId ?? null,
   memory: {
     save: ({ forecast, stay }) => ({ forecast: forecast.save(), stay: { ...stay } }),
     load: (state, { forecast, stay }) => {
@@ -132,7 +125,7 @@ const tryAdmit = (
   candidate: Candidate,
   pool: PoolFacts,
 ): boolean => {
-  const { home, programId } = candidate.program;
+  const { home, programId, tenantId } = candidate.program;
   const engines = pool.engines.filter((engine) => !engine.draining);
   // Without engines there is nothing to wait for here: the turn may as well wait in the pool's queue.
   if (engines.length === 0) return true;
@@ -143,9 +136,10 @@ const tryAdmit = (
   const chosen = preferred.find((engine) => fits(parameters, state, candidate, engine));
   if (chosen === undefined) return false;
   const { promptTokens } = candidate.turn;
-  const growth = expectedFinal(state, candidate, chosen) - promptTokens;
-  const tokens = promptTokens + parameters.residentGrowth * growth;
-  setClaim(state, programId, { engineId: chosen.description.engineId, tokens, since: pool.now });
+  const finalTokens = expectedFinal(state, candidate, chosen);
+  const tokens = promptTokens + parameters.residentGrowth * (finalTokens - promptTokens);
+  const { engineId } = chosen.description;
+  state.claims.set(programId, { engineId, tenantId, tokens, finalTokens, since: pool.now });
   return true;
 };
 
@@ -156,7 +150,7 @@ const fits = (
   candidate: Candidate,
   engine: EngineFacts,
 ): boolean => {
-  const claimed = state.claimed.get(engine.description.engineId) ?? 0;
+  const claimed = state.claims.ofEngine(engine.description.engineId);
   if (claimed === 0) return true;
   const { promptTokens } = candidate.turn;
   const share = candidate.program.turnsFinished === 0 ? 1 : parameters.residentGrowth;
@@ -167,7 +161,7 @@ const fits = (
 /** Pure. */
 const roomiest = (state: ExpectedGrowthState, engines: readonly EngineFacts[]): EngineFacts => {
   const roomOf = (engine: EngineFacts): number =>
-    capacityOf(engine) - (state.claimed.get(engine.description.engineId) ?? 0);
+    capacityOf(engine) - state.claims.ofEngine(engine.description.engineId);
   return engines.reduce((best, engine) => (roomOf(engine) > roomOf(best) ? engine : best));
 };
 
@@ -191,17 +185,23 @@ const grow = (
   { program, turn, outputTokens }: Extract<PolicyFact, { readonly type: 'turnRan' }>,
   now: Instant,
 ): void => {
-  const { programId, programClass, contextTokens, home } = program;
+  const { programId, tenantId, programClass, contextTokens, home } = program;
   const grown = turn.promptTokens + outputTokens;
   if (contextTokens === 0) state.forecast.grew(programClass, null, turn.promptTokens);
   state.forecast.grew(programClass, contextTokens === 0 ? turn.promptTokens : contextTokens, grown);
-  const claim = state.claims.get(programId);
+  const claim = state.claims.of(programId);
   const engineId = home?.engineId ?? claim?.engineId;
   if (engineId === undefined) return;
   const growth =
     parameters.residentGrowth === 0 ? 0 : state.forecast.expectedFinal(programClass, grown, Infinity) - grown;
   const tokens = grown + parameters.residentGrowth * growth;
-  setClaim(state, programId, { engineId, tokens, since: claim?.since ?? now });
+  state.claims.set(programId, {
+    engineId,
+    tenantId,
+    tokens,
+    finalTokens: claim?.finalTokens ?? tokens,
+    since: claim?.since ?? now,
+  });
 };
 
 const observe = (
@@ -216,14 +216,14 @@ const observe = (
       grow(parameters, state, fact, now);
       return;
     case 'contextReleased':
-      dropClaim(state, programId);
+      state.claims.drop(programId);
       return;
     case 'programEnded':
       if (contextTokens > 0) {
         state.forecast.ended(programClass, contextTokens);
-        learnStay(state, { claim: state.claims.get(programId), contextTokens, now });
+        learnStay(state, { claim: state.claims.of(programId), contextTokens, now });
       }
-      dropClaim(state, programId);
+      state.claims.drop(programId);
       return;
     case 'toolCallEnded':
   }
@@ -241,20 +241,4 @@ const learnStay = (
   }
   stay.tokens += ended.contextTokens;
   stay.seconds += toSeconds(between(ended.claim.since, ended.now));
-};
-
-const setClaim = (state: ExpectedGrowthState, programId: ProgramId, claim: Claim): void => {
-  dropClaim(state, programId);
-  state.claims.set(programId, claim);
-  state.claimed.set(claim.engineId, (state.claimed.get(claim.engineId) ?? 0) + claim.tokens);
-};
-
-const dropClaim = (state: ExpectedGrowthState, programId: ProgramId): void => {
-  const claim = state.claims.get(programId);
-  if (claim === undefined) return;
-  state.claims.delete(programId);
-  const left = (state.claimed.get(claim.engineId) ?? 0) - claim.tokens;
-  // What is left of sums of fractions when nobody is there is no claim.
-  if (left < 0.5) state.claimed.delete(claim.engineId);
-  else state.claimed.set(claim.engineId, left);
 };

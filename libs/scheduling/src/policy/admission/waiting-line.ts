@@ -1,6 +1,7 @@
 import type { ProgramId } from '../../model/ids.js';
 
-interface Place {
+/** A program's place in a line. */
+export interface Place {
   readonly rank: number;
   readonly programId: ProgramId;
 }
@@ -16,6 +17,11 @@ export class WaitingLine {
   /** Pure. */
   get first(): ProgramId | undefined {
     return this.#places.at(-1)?.programId;
+  }
+
+  /** Pure. */
+  get firstPlace(): Place | undefined {
+    return this.#places.at(-1);
   }
 
   /** Pure. Would this program be the first? */
