@@ -31,9 +31,11 @@ export type {
 export { simulate } from './lab/simulate.js';
 export type { PoolEngine, SimulationOptions, SimulationResult } from './lab/simulate.js';
 export type { FinishedTurnRecord, ProgramRecord, SimulationObserver } from './lab/observer.js';
-export type { Arrival, RecordedProgram, RecordedTurn } from './lab/workload.js';
+export type { Arrival, RecordedProgram, RecordedTurn, SizeHint } from './lab/workload.js';
 export type { ArrivalPlan } from './lab/plan-arrivals.js';
 export { planArrivals, planBacklog } from './lab/plan-arrivals.js';
+export { planRecordedArrivals, recordedRate } from './lab/recorded-arrivals.js';
+export { withSizeHints } from './lab/size-hints.js';
 export { backlogThroughput } from './lab/backlog-throughput.js';
 export type { PoolOptions } from './lab/pool.js';
 export { createPool, poolBlocks } from './lab/pool.js';

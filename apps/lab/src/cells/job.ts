@@ -10,6 +10,14 @@ export interface PoolChoice {
   readonly maxRunningRequests: number;
 }
 
+/** How programs come in a cell. */
+export interface ArrivalChoice {
+  /** `poisson`: at random; `trace`: as recorded, nearer or farther apart. */
+  readonly arrivals: 'poisson' | 'trace';
+  /** Clients announce their size, this far off (`withSizeHints`); null: they do not. */
+  readonly sizeHintSigma: number | null;
+}
+
 /** Measures what load 1.0 is. */
 export interface LoadUnitJob {
   readonly kind: 'load-unit';
@@ -24,6 +32,7 @@ export interface CellJob {
   readonly kind: 'cell';
   readonly trace: string;
   readonly pool: PoolChoice;
+  readonly arrival: ArrivalChoice;
   readonly policy: string;
   readonly load: number;
   readonly seed: number;

@@ -1,9 +1,11 @@
 import {
   createPool,
   planArrivals,
+  planRecordedArrivals,
   policySetup,
   poolBlocks,
   simulate,
+  withSizeHints,
   type Arrival,
   type RecordedProgram,
 } from '@holdfast/simulation';
@@ -21,10 +23,8 @@ const INFINITE_KV_SCALE = 1e9;
 
 /** Runs one cell: the same arrivals for every policy. Writes the files that the job names. */
 export const runCell = (job: CellJob, programs: readonly RecordedProgram[], done: ShareDone): CellResult => {
-  const { load, seed, unitProgramsPerSecond } = job;
   const setup = policySetup(job.policy);
-  const planned = planArrivals({ programs, count: job.programs, ratePerSecond: load * unitProgramsPerSecond, seed });
-  const arrivals = setup.arrange(planned);
+  const arrivals = setup.arrange(arrivalsOf(job, programs));
   const real = poolOptions(job.pool);
   const pool = setup.memory === 'infinite' ? { ...real, kvScale: INFINITE_KV_SCALE } : real;
   const profile = setup.profileFor({ arrivals, profile: pool.profile, totalBlocks: poolBlocks(pool) });
@@ -60,6 +60,13 @@ export const runCell = (job: CellJob, programs: readonly RecordedProgram[], done
     kvBytesPerToken: pool.profile.kvBytesPerToken,
     poolTokens: poolBlocks(real) * pool.profile.blockTokens * job.pool.engines,
   });
+};
+
+const arrivalsOf = (job: CellJob, programs: readonly RecordedProgram[]): readonly Arrival[] => {
+  const { seed, arrival } = job;
+  const plan = arrival.arrivals === 'trace' ? planRecordedArrivals : planArrivals;
+  const planned = plan({ programs, count: job.programs, ratePerSecond: job.load * job.unitProgramsPerSecond, seed });
+  return arrival.sizeHintSigma === null ? planned : withSizeHints(planned, { sigma: arrival.sizeHintSigma, seed });
 };
 
 const recorders = (

@@ -1,6 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { seconds, type Duration } from '@holdfast/scheduling';
 import { Command } from 'commander';
+import type { ArrivalChoice } from '../cells/job.js';
 import { withChunks } from '../chunks/chunk-options.js';
 import { compare, type CommandIo } from '../commands/compare.js';
 import { fidelity } from '../commands/fidelity.js';
@@ -9,13 +10,14 @@ import { knee } from '../commands/knee.js';
 import { predictors } from '../commands/predictors.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
-import { toTraceArgument } from '../trace-files/load-trace.js';
+import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../trace-files/load-trace.js';
 import { UsageError } from './exit.js';
 import { withFidelity } from './fidelity-options.js';
-import { duration, engine, listOf, numberFrom, policy, policyHelp } from './option-parsers.js';
+import { duration, engine, listOf, numberFrom, oneOf, policy, policyHelp } from './option-parsers.js';
 import { withPredictors } from './predictors-options.js';
 
 const MAX_SEEDS = 1_000;
+const ARRIVALS = ['poisson', 'trace'] as const;
 const DEFAULT_GAP_CAP = seconds(120);
 
 /** Options of every experiment, as they come from the command line. */
@@ -29,6 +31,9 @@ interface RawOptions {
   readonly gapCap: Duration;
   readonly maxContext: number;
   readonly programs?: number;
+  readonly select: ProgramSelection;
+  readonly arrivals: ArrivalChoice['arrivals'];
+  readonly sizeHint?: number;
   readonly kvScale: number;
   readonly tokenBudget: number;
   readonly maxRunning: number;
@@ -105,6 +110,18 @@ const experiment = (command: Command): Command =>
       'programs a cell (default: those of the trace)',
       numberFrom({ from: 1, to: 1e6, isWhole: true }),
     )
+    .option(
+      '--select <which>',
+      `programs of a trace: ${PROGRAM_SELECTIONS.join(', ')}`,
+      oneOf(PROGRAM_SELECTIONS),
+      'all',
+    )
+    .option('--arrivals <how>', 'poisson, or trace: as recorded, scaled to the load', oneOf(ARRIVALS), 'poisson')
+    .option(
+      '--size-hint <sigma>',
+      'clients announce their size, off by exp(sigma z) (default: they do not)',
+      numberFrom({ from: 0, to: 10 }),
+    )
     .option('--kv-scale <factor>', 'KV memory of an engine, of its profile', numberFrom({ from: 0.001, to: 1_000 }), 1)
     .option(
       '--token-budget <tokens>',
@@ -157,6 +174,8 @@ const toSettings = (raw: RawOptions): ExperimentSettings => {
     gapCap: raw.gapCap,
     maxContextTokens: raw.maxContext,
     programs: raw.programs ?? null,
+    select: raw.select,
+    arrival: { arrivals: raw.arrivals, sizeHintSigma: raw.sizeHint ?? null },
     kvScale: raw.kvScale,
     tokenBudget: raw.tokenBudget,
     maxRunningRequests: raw.maxRunning,

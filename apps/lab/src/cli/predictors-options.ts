@@ -1,8 +1,8 @@
 import { toSeconds, type Duration } from '@holdfast/scheduling';
 import type { Command } from 'commander';
 import type { PredictorsSettings } from '../commands/predictors.js';
-import { toTraceArgument } from '../trace-files/load-trace.js';
-import { duration, engine, listOf, numberFrom } from './option-parsers.js';
+import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../trace-files/load-trace.js';
+import { duration, engine, listOf, numberFrom, oneOf } from './option-parsers.js';
 
 interface RawOptions {
   readonly trace: readonly string[];
@@ -12,6 +12,7 @@ interface RawOptions {
   readonly gapCap: Duration;
   readonly maxContext: number;
   readonly elapsed: readonly Duration[];
+  readonly select: ProgramSelection;
   readonly tools: number;
   readonly out?: string;
 }
@@ -44,6 +45,12 @@ export const withPredictors = (command: Command, run: (settings: PredictorsSetti
       `asked of calls that have run so long (default: ${ELAPSED})`,
       listOf(duration),
       listOf(duration)(ELAPSED),
+    )
+    .option(
+      '--select <which>',
+      `programs of the trace: ${PROGRAM_SELECTIONS.join(', ')}`,
+      oneOf(PROGRAM_SELECTIONS),
+      'all',
     )
     .option('--tools <number>', 'tools with a table of their own', numberFrom({ from: 0, to: 1_000, isWhole: true }), 8)
     .option('--out <folder>', 'also write predictors.json there')

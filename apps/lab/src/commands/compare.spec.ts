@@ -40,6 +40,8 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   loads: [0.5, 0.9],
   gapCap: seconds(120),
   maxContextTokens: 200_000,
+  select: 'all',
+  arrival: { arrivals: 'poisson', sizeHintSigma: null },
   programs: 30,
   kvScale: 0.06,
   tokenBudget: 8_192,
@@ -117,6 +119,40 @@ describe('lab compare', () => {
     expect(readFileSync(cells, 'utf8').startsWith(kept)).toBe(true);
     expect(readFileSync(cells, 'utf8').trim().split('\n')).toHaveLength(13);
     expect(resumed).toEqual(await compare(settings(), io()));
+  });
+
+  it('runs every second program only, and each of them in one half', async () => {
+    const alone = { loads: [0.5], policies: ['continuum'], seeds: 1, programs: null };
+    const tokens = await Promise.all(
+      (['all', 'even', 'odd'] as const).map(async (select) => {
+        const { rows } = await compare(settings({ ...alone, select }), io());
+        return [rows[0]!.programs, rows[0]!.promptTokens] as const;
+      }),
+    );
+    const [all, even, odd] = tokens;
+    expect([even![0], odd![0]]).toEqual([10, 10]);
+    expect(even![1] + odd![1]).toBe(all![1]);
+  });
+
+  it('takes arrivals from the trace, and sizes from the clients', async () => {
+    const file = join(folder, 'timed.jsonl');
+    const lines = readFileSync(trace, 'utf8').split('\n');
+    const timed = lines.map((line, index) =>
+      JSON.stringify({ ...(JSON.parse(line) as object), arrivalSeconds: index * index }),
+    );
+    writeFileSync(file, timed.join('\n'));
+    const own = io();
+    const arrival = { arrivals: 'trace', sizeHintSigma: 0.5 } as const;
+    const timedSettings = { traces: [{ name: 'timed', file }], arrival, programs: 15, policies: ['holdfast'] };
+    const { rows } = await compare(settings(timedSettings), own);
+    for (const { finished } of rows) expect(finished).toBe(15);
+    expect(own.text()).toMatch(/the times of the trace are load \d/);
+    await expect(compare(settings({ arrival }), io())).rejects.toThrow('does not say when its programs came');
+    await expect(compare(settings({ ...timedSettings, programs: 21 }), io())).rejects.toThrow('--programs is 21');
+    const unhinted = { ...arrival, sizeHintSigma: null };
+    await expect(compare(settings({ ...timedSettings, programs: null, arrival: unhinted }), io())).rejects.toThrow(
+      '--seeds is 2',
+    );
   });
 
   it('takes a bound as a policy', async () => {

@@ -1,3 +1,4 @@
+import { recordedRate } from '@holdfast/simulation';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CellJob, CellResult } from '../cells/job.js';
@@ -50,9 +51,14 @@ export const keptNote = (out: string): Interrupted =>
   );
 
 /** Pure. */
-export const describeUnit = ({ trace, pool, programs, unitProgramsPerSecond }: Bench): string =>
-  `load 1.0 of ${trace.name} on ${pool.engines} x ${pool.engine} = ${(unitProgramsPerSecond * 3_600).toFixed(1)} programs/h ` +
-  `(infinite pins, a backlog of at least ${programs} programs, 10th to 80th percentile of completions)`;
+export const describeUnit = ({ trace, pool, programs, arrival, unitProgramsPerSecond }: Bench): string => {
+  const unit =
+    `load 1.0 of ${trace.name} on ${pool.engines} x ${pool.engine} = ${(unitProgramsPerSecond * 3_600).toFixed(1)} programs/h ` +
+    `(infinite pins, a backlog of at least ${programs} programs, 10th to 80th percentile of completions)`;
+  if (arrival.arrivals === 'poisson') return unit;
+  const recorded = recordedRate(trace.programs) / unitProgramsPerSecond;
+  return `${unit}; the times of the trace are load ${recorded.toPrecision(3)}`;
+};
 
 interface Outcome {
   readonly summary: Summary;

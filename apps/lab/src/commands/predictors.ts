@@ -11,7 +11,7 @@ import { scoreContenders } from '../predictors/score-contenders.js';
 import { scoresTables } from '../predictors/scores-table.js';
 import { summariseScores, type ScoreGroup } from '../predictors/summarise-scores.js';
 import { toolCallTimeline } from '../predictors/tool-call-timeline.js';
-import { loadTrace, type TraceArgument } from '../trace-files/load-trace.js';
+import { loadTrace, type ProgramSelection, type TraceArgument } from '../trace-files/load-trace.js';
 import type { CommandIo } from './compare.js';
 
 export interface PredictorsSettings {
@@ -21,6 +21,7 @@ export interface PredictorsSettings {
   readonly seed: number;
   readonly gapCap: Duration;
   readonly maxContextTokens: number;
+  readonly select: ProgramSelection;
   /** Forecasts are also asked for of calls that have run so long; 0 is the start. */
   readonly elapsedSeconds: readonly number[];
   /** Tools with a table of their own. */

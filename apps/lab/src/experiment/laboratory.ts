@@ -7,6 +7,7 @@ import type { ProgressDisplay } from '../output/progress.js';
 import { loadTrace, type LoadedTrace } from '../trace-files/load-trace.js';
 import { UsageError } from '../cli/exit.js';
 import { poolsOf, requireRoom } from './pools.js';
+import { requireArrivals } from './recorded-arrivals.js';
 import type { ExperimentSettings } from './settings.js';
 
 /** Runs jobs, each one once: what is in the store is not run again. */
@@ -63,9 +64,9 @@ export const openLaboratory = async (
   settings: ExperimentSettings,
   { progress, signal }: { readonly progress: ProgressDisplay; readonly signal: AbortSignal },
 ): Promise<Laboratory> => {
-  const { gapCap, maxContextTokens, out } = settings;
+  const { out } = settings;
   const traces: LoadedTrace[] = [];
-  for (const argument of settings.traces) traces.push(await loadTrace(argument, { gapCap, maxContextTokens }));
+  for (const argument of settings.traces) traces.push(await loadTrace(argument, settings));
   const programs = new Map(traces.map((trace) => [trace.name, trace.programs]));
   if (programs.size < traces.length) {
     throw new UsageError(
@@ -73,6 +74,7 @@ export const openLaboratory = async (
     );
   }
   for (const trace of traces) for (const pool of poolsOf(settings)) requireRoom(trace, pool);
+  if (settings.arrival.arrivals === 'trace') for (const trace of traces) requireArrivals(trace, settings);
   const digestOf = new Map(traces.map(({ name, digest }) => [name, digest]));
   const code = out === null ? '' : codeDigest();
   const store =

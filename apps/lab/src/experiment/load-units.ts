@@ -1,4 +1,4 @@
-import type { PoolChoice } from '../cells/job.js';
+import type { ArrivalChoice, PoolChoice } from '../cells/job.js';
 import type { LoadedTrace } from '../trace-files/load-trace.js';
 import type { Laboratory } from './laboratory.js';
 import { poolsOf } from './pools.js';
@@ -10,6 +10,7 @@ export interface Bench {
   readonly pool: PoolChoice;
   /** Programs of a cell. */
   readonly programs: number;
+  readonly arrival: ArrivalChoice;
   readonly unitProgramsPerSecond: number;
 }
 
@@ -18,11 +19,12 @@ export const measureBenches = async (
   laboratory: Laboratory,
   settings: ExperimentSettings,
 ): Promise<readonly Bench[]> => {
+  const { arrival } = settings;
   const places = laboratory.traces.flatMap((trace) =>
     poolsOf(settings).map((pool) => ({ trace, pool, programs: settings.programs ?? trace.programs.length })),
   );
   const units = await laboratory.results(
     places.map(({ trace, pool, programs }) => ({ kind: 'load-unit' as const, trace: trace.name, pool, programs })),
   );
-  return places.map((place, index) => ({ ...place, unitProgramsPerSecond: units[index]!.programsPerSecond }));
+  return places.map((place, index) => ({ ...place, arrival, unitProgramsPerSecond: units[index]!.programsPerSecond }));
 };

@@ -25,9 +25,11 @@ export const planCells = (bench: Bench, settings: CompareSettings): readonly Cel
 
 /** Pure. */
 export const cellOf = (
-  { trace, pool, programs, unitProgramsPerSecond }: Bench,
+  { trace, pool, programs, arrival, unitProgramsPerSecond }: Bench,
   { policy, load, seed }: { readonly policy: string; readonly load: number; readonly seed: number },
-): CellJob => ({ kind: 'cell', trace: trace.name, pool, policy, load, seed, programs, unitProgramsPerSecond });
+): CellJob => {
+  return { kind: 'cell', trace: trace.name, pool, arrival, policy, load, seed, programs, unitProgramsPerSecond };
+};
 
 const withFiles = (job: CellJob, settings: CompareSettings): CellJob => {
   const { out, loads, chosenProgram, writesDecisions, writesPerfetto } = settings;

@@ -1,5 +1,6 @@
 import type { Duration } from '@holdfast/scheduling';
-import type { TraceArgument } from '../trace-files/load-trace.js';
+import type { ArrivalChoice } from '../cells/job.js';
+import type { ProgramSelection, TraceArgument } from '../trace-files/load-trace.js';
 
 /** What every experiment is told, checked. */
 export interface ExperimentSettings {
@@ -11,6 +12,9 @@ export interface ExperimentSettings {
   readonly seeds: number;
   readonly gapCap: Duration;
   readonly maxContextTokens: number;
+  /** Which programs of a trace there are at all. */
+  readonly select: ProgramSelection;
+  readonly arrival: ArrivalChoice;
   /** Programs of a cell; null: as many as the trace has. */
   readonly programs: number | null;
   readonly kvScale: number;

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { basename } from 'node:path';
 import { limitProgram, type ProgramLimits, type RecordedProgram } from '@holdfast/simulation';
 import { readTrace } from './read-trace.js';
+import { TraceFileError } from './trace-file-error.js';
 
 /** A trace to simulate. */
 export interface LoadedTrace {
@@ -18,6 +19,15 @@ export interface TraceArgument {
   readonly file: string;
 }
 
+/** Every program of a trace, or every second one: rules are tuned on one half and judged on the other. */
+export const PROGRAM_SELECTIONS = ['all', 'even', 'odd'] as const;
+
+export type ProgramSelection = (typeof PROGRAM_SELECTIONS)[number];
+
+/** Pure. Whether the program at this place, counted from 0, is one of them. */
+const isSelected = (select: ProgramSelection, place: number): boolean =>
+  select === 'all' || (place % 2 === 0) === (select === 'even');
+
 /** Pure. */
 export const toTraceArgument = (text: string): TraceArgument => {
   const named = /^([\w.-]+)=(.+)$/.exec(text);
@@ -25,14 +35,21 @@ export const toTraceArgument = (text: string): TraceArgument => {
   return { name: basename(text).replace(/(\.packed|\.numeric|\.jsonl|\.csv|\.gz|\.tar|\.tgz)+$/, ''), file: text };
 };
 
-/** Reads a trace into memory, within limits. */
-export const loadTrace = async ({ name, file }: TraceArgument, limits: ProgramLimits): Promise<LoadedTrace> => {
+/** Reads a trace into memory, within limits. Throws a TraceFileError when no program is selected. */
+export const loadTrace = async (
+  { name, file }: TraceArgument,
+  limits: ProgramLimits & { readonly select: ProgramSelection },
+): Promise<LoadedTrace> => {
   const programs: RecordedProgram[] = [];
   const hash = createHash('sha256');
+  let place = 0;
   await readTrace(file, (recorded) => {
+    place += 1;
+    if (!isSelected(limits.select, place - 1)) return;
     const program = limitProgram(recorded, limits);
     programs.push(program);
     hash.update(JSON.stringify(program));
   });
+  if (programs.length === 0) throw new TraceFileError(file, `has no ${limits.select} programs, as it has ${place}`);
   return { name, file, programs, digest: hash.digest('hex') };
 };

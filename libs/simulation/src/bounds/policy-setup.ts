@@ -28,7 +28,7 @@ const asTheyCome = (arrivals: readonly Arrival[]): readonly Arrival[] => arrival
 const ALONE_SPACING_MICROS = 1e12;
 
 const oneByOne = (arrivals: readonly Arrival[]): readonly Arrival[] =>
-  arrivals.map(({ program }, index) => ({ program, at: instant(index * ALONE_SPACING_MICROS) }));
+  arrivals.map((arrival, index) => ({ ...arrival, at: instant(index * ALONE_SPACING_MICROS) }));
 
 /** Pure. The policy that keeps every context: by its own name where the registry has it, else a very long constant. */
 export const infinitePinSpec = (): string =>

@@ -2,6 +2,8 @@ import { describe, expect, it } from '@jest/globals';
 import { instant, micros } from '@holdfast/scheduling';
 import { backlogThroughput } from './backlog-throughput.js';
 import { planArrivals, planBacklog } from './plan-arrivals.js';
+import { planRecordedArrivals, recordedRate } from './recorded-arrivals.js';
+import { withSizeHints } from './size-hints.js';
 import type { RecordedProgram } from './workload.js';
 
 const programs = Array.from({ length: 20 }, (_, index): RecordedProgram => ({
@@ -38,6 +40,54 @@ describe('planArrivals', () => {
   it('refuses what it cannot plan, by name', () => {
     expect(() => planArrivals({ programs, count: 1, ratePerSecond: 0, seed: 1 })).toThrow('ratePerSecond is 0');
     expect(() => planBacklog({ programs: [], count: 1, seed: 1 })).toThrow('programs has length 0');
+  });
+});
+
+describe('planRecordedArrivals', () => {
+  const recorded = [30, 0, 10, 11, 60].map((at, index) => ({ ...programs[index]!, arrivedAt: instant(at * 1e6) }));
+
+  it('keeps the order and the pattern of the recording at another rate', () => {
+    expect(recordedRate(recorded)).toBeCloseTo(4 / 60);
+    const arrivals = planRecordedArrivals({ programs: recorded, count: 5, ratePerSecond: 8 / 60, seed: 1 });
+    expect(ids(arrivals)).toEqual(ids([1, 2, 3, 0, 4].map((index) => ({ program: recorded[index]! }))));
+    expect(arrivals.map(({ at }) => at / 1e6)).toEqual([0, 5, 5.5, 15, 30]);
+  });
+
+  it('takes a stretch that the seed chooses', () => {
+    const stretch = (seed: number): string[] =>
+      ids(planRecordedArrivals({ programs: recorded, count: 2, ratePerSecond: 1, seed }));
+    const inOrder = ids([1, 2, 3, 0, 4].map((index) => ({ program: recorded[index]! })));
+    const seen = new Set(Array.from({ length: 40 }, (_, seed) => inOrder.indexOf(stretch(seed)[0]!)));
+    expect([...seen].sort()).toEqual([0, 1, 2, 3]);
+    const [first, second] = stretch(3);
+    expect(inOrder.indexOf(second!)).toBe(inOrder.indexOf(first!) + 1);
+  });
+
+  it('refuses what it cannot plan, by name', () => {
+    const plan = (given: readonly RecordedProgram[], count: number) => (): unknown =>
+      planRecordedArrivals({ programs: given, count, ratePerSecond: 1, seed: 1 });
+    expect(plan(programs, 2)).toThrow('has no arrival time');
+    expect(plan(recorded, 6)).toThrow('count is 6; allowed are at most the 5 programs');
+    expect(plan(recorded, 1)).toThrow('at least two instants');
+  });
+});
+
+describe('withSizeHints', () => {
+  const arrivals = planArrivals({ programs, count: 2_000, ratePerSecond: 1, seed: 1 });
+
+  it('tells the truth without an error, and twice too much or more in a quarter of all cases with sigma 1', () => {
+    const [{ program, sizeHint }] = withSizeHints(arrivals, { sigma: 0, seed: 1 }) as [(typeof arrivals)[number]];
+    const computed = program.turns.map((turn) => turn.promptTokens - turn.sharedTokens + turn.outputTokens);
+    const expectedTokens = computed.reduce((sum, tokens) => sum + tokens, 0);
+    expect(sizeHint).toEqual({ expectedTurns: program.turns.length, expectedTokens });
+    const truth = withSizeHints(arrivals, { sigma: 0, seed: 1 });
+    const rough = withSizeHints(arrivals, { sigma: 1, seed: 1 });
+    const over = rough.filter(
+      (arrival, index) => arrival.sizeHint!.expectedTokens >= 2 * truth[index]!.sizeHint!.expectedTokens,
+    );
+    // P(z >= ln 2) = 0.244
+    expect(over.length / 2_000).toBeCloseTo(0.244, 1);
+    expect(rough.map(({ at }) => at)).toEqual(arrivals.map(({ at }) => at));
   });
 });
 

@@ -27,7 +27,7 @@ export class ProgramRunner {
   constructor(private readonly simulation: Simulation) {}
 
   /** Modifies state. */
-  arrive({ program }: Arrival, idleLimit: Duration): void {
+  arrive({ program, sizeHint }: Arrival, idleLimit: Duration): void {
     const { now } = this.simulation;
     const index = this.#programs.length;
     const live = { index, program, arrivedAt: now, turn: 0, submittedAt: now, dispatchedAt: now, startedAt: now };
@@ -40,6 +40,7 @@ export class ProgramRunner {
       tenantId: 'lab',
       programClass: program.programClass,
       arrivedAt: now,
+      ...sizeHint,
       idleLimit,
       contextTokens: 0,
       turnsFinished: 0,

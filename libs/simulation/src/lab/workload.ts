@@ -17,10 +17,21 @@ export interface RecordedProgram {
   readonly programId: string;
   readonly programClass: string;
   readonly turns: readonly RecordedTurn[];
+  /** When it arrived in the recording, from an origin of the trace's own; absent where the trace does not say. */
+  readonly arrivedAt?: Instant;
 }
 
 /** A recorded program that arrives at a time. */
 export interface Arrival {
   readonly program: RecordedProgram;
   readonly at: Instant;
+  /** What its client says of its size, right or wrong; absent: nothing. */
+  readonly sizeHint?: SizeHint;
+}
+
+/** Size of a program in all, as a client may announce it. */
+export interface SizeHint {
+  readonly expectedTurns: number;
+  /** Prompt and output, as far as they must be computed. */
+  readonly expectedTokens: number;
 }

@@ -4,8 +4,8 @@ import { ProgramBuilder } from './program-builder.js';
 import type { TraceParser } from './trace-parser.js';
 
 /**
- * The own format, docs/lab.md: one JSON object a program, `{"program", "class"?, "turns": [{"prompt", "shared"?,
- * "output", "tool"?, "gapSeconds"?}]}`. Without `shared`, a prompt extends the whole context.
+ * The own format, docs/lab.md: one JSON object a program, `{"program", "class"?, "arrivalSeconds"?, "turns": [{"prompt",
+ * "shared"?, "output", "tool"?, "gapSeconds"?}]}`. Without `shared`, a prompt extends the whole context.
  */
 export const holdfastParser = (): TraceParser => ({
   take: (line, lineNumber) => [toProgram(Fields.ofJson(line, lineNumber))],
@@ -14,6 +14,7 @@ export const holdfastParser = (): TraceParser => ({
 
 const toProgram = (record: Fields): RecordedProgram => {
   const builder = new ProgramBuilder(record.text('program'), record.has('class') ? record.text('class') : 'program');
+  if (record.has('arrivalSeconds')) builder.arrived(record.seconds('arrivalSeconds'));
   const turns = record.objects('turns');
   if (turns.length === 0) throw record.bad('turns', [], 'a list of at least one turn');
   for (const turn of turns) {

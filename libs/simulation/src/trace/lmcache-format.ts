@@ -68,7 +68,8 @@ class RawParser implements TraceParser {
     const builder = new ProgramBuilder(this.#sessionId, 'session');
     let before: RawCall | null = null;
     for (const call of this.#calls.sort((a, b) => a.atMicros - b.atMicros)) {
-      if (before !== null) builder.gap((call.atMicros - before.atMicros) / 1e6, 'tool');
+      if (before === null) builder.arrived(call.atMicros / 1e6);
+      else builder.gap((call.atMicros - before.atMicros) / 1e6, 'tool');
       const shared = before === null ? 0 : commonPrefix(before.input + before.output, call.input);
       builder.call({
         promptTokens: toTokens(call.input.length),

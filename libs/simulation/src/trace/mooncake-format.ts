@@ -29,6 +29,7 @@ class MooncakeParser implements TraceParser {
     const ids = record.ids('hash_ids');
     const atMs = record.number('timestamp');
     const { session, sharedBlocks } = this.#sessionOf(ids);
+    if (session.builder.turns === 0) session.builder.arrived(atMs / 1_000);
     session.builder.gap(Math.max(0, atMs - session.calledAtMs) / 1_000);
     session.builder.call({
       promptTokens: record.tokens('input_length'),

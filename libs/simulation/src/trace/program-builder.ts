@@ -1,4 +1,4 @@
-import { micros, seconds } from '@holdfast/scheduling';
+import { instant, micros, seconds, type Instant } from '@holdfast/scheduling';
 import type { RecordedProgram, RecordedTurn } from '../lab/workload.js';
 
 /** What a trace says of one model call. */
@@ -13,6 +13,7 @@ export interface CallRecord {
 export class ProgramBuilder {
   readonly #turns: RecordedTurn[] = [];
   #contextTokens = 0;
+  #arrivedAt: Instant | null = null;
 
   constructor(
     readonly programId: string,
@@ -27,6 +28,11 @@ export class ProgramBuilder {
   /** Pure. */
   get turns(): number {
     return this.#turns.length;
+  }
+
+  /** Modifies state. When the program arrived, from any origin that is the same for the whole trace. */
+  arrived(atSeconds: number): void {
+    this.#arrivedAt = instant(atSeconds * 1e6);
   }
 
   /** Modifies state. What passes between the latest call and the next; a tool that runs, or a person who answers. */
@@ -56,6 +62,7 @@ export class ProgramBuilder {
   /** Pure. */
   build(): RecordedProgram {
     const { programId, programClass } = this;
-    return { programId, programClass, turns: [...this.#turns] };
+    const arrival = this.#arrivedAt === null ? {} : { arrivedAt: this.#arrivedAt };
+    return { programId, programClass, turns: [...this.#turns], ...arrival };
   }
 }

@@ -57,7 +57,8 @@ class RagpulseParser implements TraceParser {
       const builder = new ProgramBuilder(sessionId, 'rag');
       let before: Request | null = null;
       for (const request of requests.sort((a, b) => a.atSeconds - b.atSeconds)) {
-        if (before !== null) builder.gap(request.atSeconds - before.atSeconds);
+        if (before === null) builder.arrived(request.atSeconds);
+        else builder.gap(request.atSeconds - before.atSeconds);
         const sharedTokens = before === null ? 0 : this.#sharedTokens(before, request);
         builder.call({ promptTokens: request.promptTokens, sharedTokens, outputTokens: request.outputTokens });
         before = request;

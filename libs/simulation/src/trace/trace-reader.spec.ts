@@ -119,6 +119,23 @@ describe('TraceReader', () => {
     ]);
   });
 
+  it('tells when programs came, where the trace does', () => {
+    const secondsOf = (lines: readonly string[]): (number | undefined)[] =>
+      read(lines).map(({ arrivedAt }) => (arrivedAt === undefined ? undefined : arrivedAt / 1e6));
+    const turns = [{ prompt: 1, output: 1 }];
+    const own = [
+      { program: 'a', arrivalSeconds: 2.5, turns },
+      { program: 'b', turns },
+    ].map((one) => JSON.stringify(one));
+    expect(secondsOf(own)).toEqual([2.5, undefined]);
+    const azure = ['2023-12-31 23:59:59.5', '2024-01-01 00:00:01', '2024-02-28 00:00:00', '2024-03-01 00:00:00'];
+    const [first, ...later] = secondsOf(['TIMESTAMP,ContextTokens,GeneratedTokens', ...azure.map((at) => `${at},1,1`)]);
+    const day = 86_400;
+    expect(later.map((at) => at! - first!)).toEqual([1.5, 58 * day + 0.5, 60 * day + 0.5]);
+    const raw = { timestamp: '7000000', input: 'abcd', output: 'e', session_id: 's' };
+    expect(secondsOf([JSON.stringify(raw)])).toEqual([7]);
+  });
+
   const own = (turn: object): string => JSON.stringify({ program: 'p', turns: [turn] });
   it.each([
     ['a negative gap', [own({ prompt: 1, output: 1, gapSeconds: -2 })], 'line 1: field "turns[0].gapSeconds" is -2'],
@@ -131,6 +148,7 @@ describe('TraceReader', () => {
     ['an unknown format', ['hello,world'], 'line 1: is of no known format'],
     ['JSON of nobody', ['{"a":1}'], 'line 1: is of no known format'],
     ['a cut line', [own({ prompt: 1, output: 1 }), '{"program":"q","tu'], 'line 2: is not JSON'],
+    ['a time that is none', ['TIMESTAMP,ContextTokens,GeneratedTokens', 'noon,1,1'], '"TIMESTAMP" is "noon"'],
     ['an uneven CSV row', ['TIMESTAMP,ContextTokens,GeneratedTokens', 'x,1'], 'line 2: has 2 cells'],
   ])('refuses %s with line and field', (_, lines, message) => {
     expect(() => read(lines)).toThrow(message);

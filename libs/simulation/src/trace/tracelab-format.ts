@@ -27,6 +27,7 @@ class TracelabParser implements TraceParser {
     const sessionId = row.text('session_id');
     const builder = this.#sessions.get(sessionId) ?? new ProgramBuilder(sessionId, 'session');
     this.#sessions.set(sessionId, builder);
+    if (builder.turns === 0) builder.arrived(row.number('arrival_time') / 1_000);
     const round = row.number('round_idx');
     if (round !== builder.turns) {
       throw row.bad('round_idx', round, `${builder.turns}, the next round of session "${sessionId}"`);
