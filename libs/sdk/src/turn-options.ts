@@ -31,15 +31,28 @@ type InputName = 'messages' | 'appendMessages' | 'promptIds' | 'appendIds';
 
 type Without<Names extends string> = { readonly [Name in Names]?: never };
 
+/** A retrieved passage. Its KV is reused wherever an engine holds it. */
+export interface Chunk {
+  /** Names it for people, 1 to 256 characters. */
+  readonly id: string;
+  readonly text: string;
+  /** Where it is from, such as a document or an index, 1 to 256 characters: what is invalidated together. */
+  readonly source: string;
+  /** KV of one version of a source is never used for another. Default: none. */
+  readonly sourceVersion?: string;
+}
+
 /** `messages`: the whole conversation. `appendMessages`: what follows the conversation so far. */
 type TextInput<Name extends 'messages' | 'appendMessages'> = { readonly [_ in Name]: readonly Message[] } & {
   /** Tools that the model may call, in OpenAI's form: `{ type: 'function', function: { name, ... } }`. */
   readonly tools?: readonly object[];
+  /** Passages of this turn, at most 256; they stand before the conversation, after its system message. */
+  readonly chunks?: readonly Chunk[];
 } & Without<Exclude<InputName, Name>>;
 
 /** `promptIds`: the whole prompt. `appendIds`: what follows the last prompt and its output. */
 type IdsInput<Name extends 'promptIds' | 'appendIds'> = { readonly [_ in Name]: TokenIds } & Without<
-  Exclude<InputName, Name> | 'tools'
+  Exclude<InputName, Name> | 'tools' | 'chunks'
 >;
 
 /** How to generate. What is unset takes the engine's defaults. */
@@ -86,6 +99,12 @@ export function turnRequest(programId: string, requestId: string, options: TurnO
     input: inputOf(options),
     sampling: samplingOf(options),
     last: options.last ?? false,
+    chunks: (options.chunks ?? []).map(({ id, text, source, sourceVersion = '' }) => ({
+      id,
+      text,
+      source,
+      sourceVersion,
+    })),
   };
 }
 

@@ -19,6 +19,23 @@ export interface TurnUsage {
   readonly recomputedTokens: number;
 }
 
+/** What a turn's chunks cost. The three counts of tokens sum to those of the chunks. */
+export interface ChunkUse {
+  /** Tokens whose stored KV was used as it is. */
+  readonly reusedTokens: number;
+  /** Tokens of reused chunks that were recomputed. */
+  readonly recomputedTokens: number;
+  /** Tokens of chunks that were computed in full. */
+  readonly computedTokens: number;
+  readonly reusedChunks: number;
+  /** Share of the reused chunks' tokens that was to be recomputed. */
+  readonly recomputeShare: number;
+  /** Why this share, or why less than planned was done. */
+  readonly reason: string;
+  /** Mean KL divergence from a full recompute, nats a token; for turns that were compared with one. */
+  readonly shadowKl?: number;
+}
+
 /** Why the output ended: the model ended it, a length limit was reached, or the turn was cancelled. */
 export type FinishReason = 'stop' | 'length' | 'abort';
 
@@ -46,6 +63,8 @@ export interface TurnResult {
   readonly durationMs: number;
   /** What is held for the program now; unset when nothing is. */
   readonly pin?: Pin;
+  /** For turns with chunks. */
+  readonly chunks?: ChunkUse;
 }
 
 /** What {@link turnResult} puts together. */
@@ -80,8 +99,12 @@ export function turnResult({ requestId, output, queued, started, finished }: Tur
     timeToFirstTokenMs: millisFromProto(finished.timeToFirstToken),
     durationMs: millisFromProto(finished.duration),
     ...(pin === undefined ? {} : { pin }),
+    ...(finished.chunks === undefined ? {} : { chunks: chunkUse(finished.chunks) }),
   };
 }
+
+const chunkUse = ({ shadowKl, ...use }: wire.ChunkUse): ChunkUse =>
+  shadowKl === undefined ? use : { ...use, shadowKl };
 
 const finishReasonOf = (reason: wire.FinishReason): FinishReason => {
   if (reason === wire.FinishReason.LENGTH) return 'length';

@@ -144,6 +144,23 @@ describe('a turn', () => {
     expect(request?.requestId).toMatch(/^[\w-]{1,128}$/);
   });
 
+  it('sends its chunks and says what they cost', async () => {
+    const use = {
+      reusedTokens: 70,
+      recomputedTokens: 30,
+      computedTokens: 0,
+      reusedChunks: 1,
+      recomputeShare: 0.3,
+      reason: 'r',
+    };
+    play(turn([queued(), started(), finished({ chunks: { ...use, shadowKl: 0.01 } })]));
+    const chunks = [{ id: 'c', text: 'passage', source: 'handbook' }];
+    const result = await (await start()).turn({ messages: [{ role: 'user', content: 'hi' }], chunks });
+    expect(result.chunks).toEqual({ ...use, shadowKl: 0.01 });
+    const [request] = service.requests<wire.RunTurnRequest>('runTurn');
+    expect(request?.chunks).toEqual([{ id: 'c', text: 'passage', source: 'handbook', sourceVersion: '' }]);
+  });
+
   it.each([[{}], [{ promptIds: [1], messages: [] }]])(
     'with input %j fails here, naming what is allowed',
     async (input) => {

@@ -76,6 +76,7 @@ export const answerRequest = async (context: AnswerContext, asked: Asked, questi
       input: question.inputFor(claim),
       sampling: question.sampling,
       last: question.isOnlyTurn,
+      chunks: [],
     };
     relay(context, { asked, question, claim, turn: await runTurn(services, request, asked.caller), model });
   } catch (error) {

@@ -1,3 +1,4 @@
+import type { program as wire } from '@holdfast/contracts';
 import type { GenerateSampling } from '@holdfast/engines';
 import type { DomainError } from '@holdfast/platform';
 import type { EngineEpoch, EngineId, Instant, ProgramId, TurnId } from '@holdfast/scheduling';
@@ -74,6 +75,8 @@ export class LiveTurn {
   queued: { readonly queueLength: number } | null = null;
   dispatch: TurnDispatch | null = null;
   firstTokenAt: Instant | null = null;
+  /** What its chunks cost; null without chunks, and until an engine has said so. */
+  chunkUse: wire.ChunkUse | null = null;
   result: TurnResult | null = null;
   error: DomainError | null = null;
 

@@ -47,6 +47,7 @@ export const finishedMessage = (turn: LiveTurn, result: TurnResult): wire.RunTur
       timeToFirstToken:
         turn.firstTokenAt === null ? undefined : durationToProto(between(turn.submittedAt, turn.firstTokenAt)),
       duration: durationToProto(between(turn.submittedAt, result.finishedAt)),
+      chunks: turn.chunkUse ?? undefined,
     },
   },
 });

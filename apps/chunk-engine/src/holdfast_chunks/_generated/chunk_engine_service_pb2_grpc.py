@@ -48,6 +48,11 @@ class ChunkEngineServiceStub:
                 request_serializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeRequest.SerializeToString,
                 response_deserializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeResponse.FromString,
                 _registered_method=True)
+        self.GetTokenizer = channel.unary_unary(
+                '/holdfast.chunk.v1.ChunkEngineService/GetTokenizer',
+                request_serializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerRequest.SerializeToString,
+                response_deserializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerResponse.FromString,
+                _registered_method=True)
         self.Execute = channel.unary_stream(
                 '/holdfast.chunk.v1.ChunkEngineService/Execute',
                 request_serializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.ExecuteRequest.SerializeToString,
@@ -111,6 +116,13 @@ class ChunkEngineServiceServicer:
 
     def Tokenize(self, request, context):
         """Tokenize turns texts into token ids, each by itself, without special tokens of the model's template.
+        """
+        context.set_code(grpc.StatusCode.UNIMPLEMENTED)
+        context.set_details('Method not implemented!')
+        raise NotImplementedError('Method not implemented!')
+
+    def GetTokenizer(self, request, context):
+        """GetTokenizer returns the files of the model's tokenizer.
         """
         context.set_code(grpc.StatusCode.UNIMPLEMENTED)
         context.set_details('Method not implemented!')
@@ -191,6 +203,11 @@ def add_ChunkEngineServiceServicer_to_server(servicer, server):
                     servicer.Tokenize,
                     request_deserializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeRequest.FromString,
                     response_serializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeResponse.SerializeToString,
+            ),
+            'GetTokenizer': grpc.unary_unary_rpc_method_handler(
+                    servicer.GetTokenizer,
+                    request_deserializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerRequest.FromString,
+                    response_serializer=holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerResponse.SerializeToString,
             ),
             'Execute': grpc.unary_stream_rpc_method_handler(
                     servicer.Execute,
@@ -296,6 +313,33 @@ class ChunkEngineService:
             '/holdfast.chunk.v1.ChunkEngineService/Tokenize',
             holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeRequest.SerializeToString,
             holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.TokenizeResponse.FromString,
+            options,
+            channel_credentials,
+            insecure,
+            call_credentials,
+            compression,
+            wait_for_ready,
+            timeout,
+            metadata,
+            _registered_method=True)
+
+    @staticmethod
+    def GetTokenizer(request,
+            target,
+            options=(),
+            channel_credentials=None,
+            call_credentials=None,
+            insecure=False,
+            compression=None,
+            wait_for_ready=None,
+            timeout=None,
+            metadata=None):
+        return grpc.experimental.unary_unary(
+            request,
+            target,
+            '/holdfast.chunk.v1.ChunkEngineService/GetTokenizer',
+            holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerRequest.SerializeToString,
+            holdfast_dot_chunk_dot_v1_dot_chunk__engine__service__pb2.GetTokenizerResponse.FromString,
             options,
             channel_credentials,
             insecure,

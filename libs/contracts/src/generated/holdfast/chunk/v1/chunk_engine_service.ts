@@ -143,6 +143,18 @@ export interface TokenizeResponse {
   lists: TokenList[];
 }
 
+/** GetTokenizerRequest has no fields. */
+export interface GetTokenizerRequest {
+}
+
+/** GetTokenizerResponse carries the files that callers render and encode text with. */
+export interface GetTokenizerResponse {
+  /** A zip of tokenizer.json and tokenizer_config.json (with the chat template), at its top level. */
+  archive: Buffer;
+  /** SHA-256 of the zip. */
+  sha256: Buffer;
+}
+
 /** Sampling says how the answer is chosen. */
 export interface Sampling {
   /** Tokens at most; 1 or more. */
@@ -1291,6 +1303,116 @@ export const TokenizeResponse: MessageFns<TokenizeResponse> = {
   fromPartial<I extends Exact<DeepPartial<TokenizeResponse>, I>>(object: I): TokenizeResponse {
     const message = createBaseTokenizeResponse();
     message.lists = object.lists?.map((e) => TokenList.fromPartial(e)) || [];
+    return message;
+  },
+};
+
+function createBaseGetTokenizerRequest(): GetTokenizerRequest {
+  return {};
+}
+
+export const GetTokenizerRequest: MessageFns<GetTokenizerRequest> = {
+  encode(_: GetTokenizerRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetTokenizerRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetTokenizerRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetTokenizerRequest>, I>>(base?: I): GetTokenizerRequest {
+    return GetTokenizerRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetTokenizerRequest>, I>>(_: I): GetTokenizerRequest {
+    const message = createBaseGetTokenizerRequest();
+    return message;
+  },
+};
+
+function createBaseGetTokenizerResponse(): GetTokenizerResponse {
+  return { archive: Buffer.alloc(0), sha256: Buffer.alloc(0) };
+}
+
+export const GetTokenizerResponse: MessageFns<GetTokenizerResponse> = {
+  encode(message: GetTokenizerResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.archive.length !== 0) {
+      writer.uint32(10).bytes(message.archive);
+    }
+    if (message.sha256.length !== 0) {
+      writer.uint32(18).bytes(message.sha256);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): GetTokenizerResponse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseGetTokenizerResponse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.archive = Buffer.from(reader.bytes());
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.sha256 = Buffer.from(reader.bytes());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<GetTokenizerResponse>, I>>(base?: I): GetTokenizerResponse {
+    return GetTokenizerResponse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<GetTokenizerResponse>, I>>(object: I): GetTokenizerResponse {
+    const message = createBaseGetTokenizerResponse();
+    message.archive = object.archive ?? Buffer.alloc(0);
+    message.sha256 = object.sha256 ?? Buffer.alloc(0);
     return message;
   },
 };
@@ -4604,6 +4726,17 @@ export const ChunkEngineServiceService = {
     responseSerialize: (value: TokenizeResponse): Buffer => Buffer.from(TokenizeResponse.encode(value).finish()),
     responseDeserialize: (value: Buffer): TokenizeResponse => TokenizeResponse.decode(value),
   },
+  /** GetTokenizer returns the files of the model's tokenizer. */
+  getTokenizer: {
+    path: "/holdfast.chunk.v1.ChunkEngineService/GetTokenizer" as const,
+    requestStream: false as const,
+    responseStream: false as const,
+    requestSerialize: (value: GetTokenizerRequest): Buffer => Buffer.from(GetTokenizerRequest.encode(value).finish()),
+    requestDeserialize: (value: Buffer): GetTokenizerRequest => GetTokenizerRequest.decode(value),
+    responseSerialize: (value: GetTokenizerResponse): Buffer =>
+      Buffer.from(GetTokenizerResponse.encode(value).finish()),
+    responseDeserialize: (value: Buffer): GetTokenizerResponse => GetTokenizerResponse.decode(value),
+  },
   /** Execute runs a prompt by its plan and streams the answer; the last message is the result. */
   execute: {
     path: "/holdfast.chunk.v1.ChunkEngineService/Execute" as const,
@@ -4702,6 +4835,8 @@ export interface ChunkEngineServiceServer extends UntypedServiceImplementation {
   getCapabilities: handleUnaryCall<GetCapabilitiesRequest, GetCapabilitiesResponse>;
   /** Tokenize turns texts into token ids, each by itself, without special tokens of the model's template. */
   tokenize: handleUnaryCall<TokenizeRequest, TokenizeResponse>;
+  /** GetTokenizer returns the files of the model's tokenizer. */
+  getTokenizer: handleUnaryCall<GetTokenizerRequest, GetTokenizerResponse>;
   /** Execute runs a prompt by its plan and streams the answer; the last message is the result. */
   execute: handleServerStreamingCall<ExecuteRequest, ExecuteResponse>;
   /** Build computes and stores variants of a chunk behind given prefixes. */
@@ -4754,6 +4889,22 @@ export interface ChunkEngineServiceClient extends Client {
     metadata: Metadata,
     options: Partial<CallOptions>,
     callback: (error: ServiceError | null, response: TokenizeResponse) => void,
+  ): ClientUnaryCall;
+  /** GetTokenizer returns the files of the model's tokenizer. */
+  getTokenizer(
+    request: GetTokenizerRequest,
+    callback: (error: ServiceError | null, response: GetTokenizerResponse) => void,
+  ): ClientUnaryCall;
+  getTokenizer(
+    request: GetTokenizerRequest,
+    metadata: Metadata,
+    callback: (error: ServiceError | null, response: GetTokenizerResponse) => void,
+  ): ClientUnaryCall;
+  getTokenizer(
+    request: GetTokenizerRequest,
+    metadata: Metadata,
+    options: Partial<CallOptions>,
+    callback: (error: ServiceError | null, response: GetTokenizerResponse) => void,
   ): ClientUnaryCall;
   /** Execute runs a prompt by its plan and streams the answer; the last message is the result. */
   execute(request: ExecuteRequest, options?: Partial<CallOptions>): ClientReadableStream<ExecuteResponse>;

@@ -137,6 +137,36 @@ export interface Conversation {
   toolsJson: string;
 }
 
+/** Chunk is a retrieved passage. */
+export interface Chunk {
+  /** Name of the passage for people, 1 to 256 characters. */
+  id: string;
+  /** Its text. */
+  text: string;
+  /** Where it is from, such as a document or an index, 1 to 256 characters; what is invalidated together. */
+  source: string;
+  /** Version of the source, at most 128 characters: KV of one version is never used for another. */
+  sourceVersion: string;
+}
+
+/** ChunkUse says what a turn's chunks cost. The tokens sum to those of the chunks. */
+export interface ChunkUse {
+  /** Tokens whose stored KV was used as it is. */
+  reusedTokens: number;
+  /** Tokens of reused chunks that were recomputed. */
+  recomputedTokens: number;
+  /** Tokens of chunks that were computed in full. */
+  computedTokens: number;
+  /** Chunks that stored KV was used for. */
+  reusedChunks: number;
+  /** Share of the reused chunks' tokens that the quality controller asked to recompute. */
+  recomputeShare: number;
+  /** Why this share, or why less than planned was done; for people. */
+  reason: string;
+  /** Set when the answer was compared with a full recompute: mean KL divergence, nats a token. */
+  shadowKl?: number | undefined;
+}
+
 /** Sampling controls generation. Unset fields take the engine's defaults. */
 export interface Sampling {
   /** Output tokens at most; unset means up to the model's context length. */
@@ -238,7 +268,11 @@ export interface TurnFinished {
     | Duration
     | undefined;
   /** Time from submission to the end. */
-  duration: Duration | undefined;
+  duration:
+    | Duration
+    | undefined;
+  /** What the chunks cost; unset for a turn without any. */
+  chunks: ChunkUse | undefined;
 }
 
 function createBaseProgram(): Program {
@@ -810,6 +844,232 @@ export const Conversation: MessageFns<Conversation> = {
   },
 };
 
+function createBaseChunk(): Chunk {
+  return { id: "", text: "", source: "", sourceVersion: "" };
+}
+
+export const Chunk: MessageFns<Chunk> = {
+  encode(message: Chunk, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.id !== "") {
+      writer.uint32(10).string(message.id);
+    }
+    if (message.text !== "") {
+      writer.uint32(18).string(message.text);
+    }
+    if (message.source !== "") {
+      writer.uint32(26).string(message.source);
+    }
+    if (message.sourceVersion !== "") {
+      writer.uint32(34).string(message.sourceVersion);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Chunk {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChunk();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.id = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.source = reader.string();
+            continue;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.sourceVersion = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Chunk>, I>>(base?: I): Chunk {
+    return Chunk.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Chunk>, I>>(object: I): Chunk {
+    const message = createBaseChunk();
+    message.id = object.id ?? "";
+    message.text = object.text ?? "";
+    message.source = object.source ?? "";
+    message.sourceVersion = object.sourceVersion ?? "";
+    return message;
+  },
+};
+
+function createBaseChunkUse(): ChunkUse {
+  return {
+    reusedTokens: 0,
+    recomputedTokens: 0,
+    computedTokens: 0,
+    reusedChunks: 0,
+    recomputeShare: 0,
+    reason: "",
+    shadowKl: undefined,
+  };
+}
+
+export const ChunkUse: MessageFns<ChunkUse> = {
+  encode(message: ChunkUse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.reusedTokens !== 0) {
+      writer.uint32(8).uint32(message.reusedTokens);
+    }
+    if (message.recomputedTokens !== 0) {
+      writer.uint32(16).uint32(message.recomputedTokens);
+    }
+    if (message.computedTokens !== 0) {
+      writer.uint32(24).uint32(message.computedTokens);
+    }
+    if (message.reusedChunks !== 0) {
+      writer.uint32(32).uint32(message.reusedChunks);
+    }
+    if (message.recomputeShare !== 0) {
+      writer.uint32(41).double(message.recomputeShare);
+    }
+    if (message.reason !== "") {
+      writer.uint32(50).string(message.reason);
+    }
+    if (message.shadowKl !== undefined) {
+      writer.uint32(57).double(message.shadowKl);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): ChunkUse {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChunkUse();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.reusedTokens = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.recomputedTokens = reader.uint32();
+            continue;
+          }
+          case 3: {
+            if (tag !== 24) {
+              break;
+            }
+
+            message.computedTokens = reader.uint32();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.reusedChunks = reader.uint32();
+            continue;
+          }
+          case 5: {
+            if (tag !== 41) {
+              break;
+            }
+
+            message.recomputeShare = reader.double();
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.reason = reader.string();
+            continue;
+          }
+          case 7: {
+            if (tag !== 57) {
+              break;
+            }
+
+            message.shadowKl = reader.double();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<ChunkUse>, I>>(base?: I): ChunkUse {
+    return ChunkUse.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<ChunkUse>, I>>(object: I): ChunkUse {
+    const message = createBaseChunkUse();
+    message.reusedTokens = object.reusedTokens ?? 0;
+    message.recomputedTokens = object.recomputedTokens ?? 0;
+    message.computedTokens = object.computedTokens ?? 0;
+    message.reusedChunks = object.reusedChunks ?? 0;
+    message.recomputeShare = object.recomputeShare ?? 0;
+    message.reason = object.reason ?? "";
+    message.shadowKl = object.shadowKl ?? undefined;
+    return message;
+  },
+};
+
 function createBaseSampling(): Sampling {
   return {
     maxTokens: undefined,
@@ -1368,6 +1628,7 @@ function createBaseTurnFinished(): TurnFinished {
     pin: undefined,
     timeToFirstToken: undefined,
     duration: undefined,
+    chunks: undefined,
   };
 }
 
@@ -1393,6 +1654,9 @@ export const TurnFinished: MessageFns<TurnFinished> = {
     }
     if (message.duration !== undefined) {
       Duration.encode(message.duration, writer.uint32(58).fork()).join();
+    }
+    if (message.chunks !== undefined) {
+      ChunkUse.encode(message.chunks, writer.uint32(66).fork()).join();
     }
     return writer;
   },
@@ -1466,6 +1730,14 @@ export const TurnFinished: MessageFns<TurnFinished> = {
             message.duration = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 8: {
+            if (tag !== 66) {
+              break;
+            }
+
+            message.chunks = ChunkUse.decode(reader, reader.uint32());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1493,6 +1765,9 @@ export const TurnFinished: MessageFns<TurnFinished> = {
       : undefined;
     message.duration = (object.duration !== undefined && object.duration !== null)
       ? Duration.fromPartial(object.duration)
+      : undefined;
+    message.chunks = (object.chunks !== undefined && object.chunks !== null)
+      ? ChunkUse.fromPartial(object.chunks)
       : undefined;
     return message;
   },

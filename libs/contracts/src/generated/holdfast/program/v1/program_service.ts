@@ -23,6 +23,7 @@ import {
 import { Duration } from "../../../google/protobuf/duration.js";
 import { Timestamp } from "../../../google/protobuf/timestamp.js";
 import {
+  Chunk,
   Conversation,
   PinState,
   Program,
@@ -94,6 +95,11 @@ export interface RunTurnRequest {
     | undefined;
   /** True when the program will not run another turn: nothing is kept after it. */
   last: boolean;
+  /**
+   * Retrieved chunks that stand before the conversation, after its system message; with text input only, at most 256.
+   * They belong to this turn alone: the next one names its own. Their KV is reused wherever an engine holds it.
+   */
+  chunks: Chunk[];
 }
 
 /** RunTurnResponse is one event of a turn. */
@@ -430,7 +436,7 @@ export const StartProgramResponse: MessageFns<StartProgramResponse> = {
 };
 
 function createBaseRunTurnRequest(): RunTurnRequest {
-  return { requestId: "", programId: "", input: undefined, sampling: undefined, last: false };
+  return { requestId: "", programId: "", input: undefined, sampling: undefined, last: false, chunks: [] };
 }
 
 export const RunTurnRequest: MessageFns<RunTurnRequest> = {
@@ -460,6 +466,9 @@ export const RunTurnRequest: MessageFns<RunTurnRequest> = {
     }
     if (message.last !== false) {
       writer.uint32(64).bool(message.last);
+    }
+    for (const v of message.chunks) {
+      Chunk.encode(v!, writer.uint32(74).fork()).join();
     }
     return writer;
   },
@@ -541,6 +550,14 @@ export const RunTurnRequest: MessageFns<RunTurnRequest> = {
             message.last = reader.bool();
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.chunks.push(Chunk.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -590,6 +607,7 @@ export const RunTurnRequest: MessageFns<RunTurnRequest> = {
       ? Sampling.fromPartial(object.sampling)
       : undefined;
     message.last = object.last ?? false;
+    message.chunks = object.chunks?.map((e) => Chunk.fromPartial(e)) || [];
     return message;
   },
 };
