@@ -59,6 +59,7 @@ const schema = z.object({
   profile: oneOf(engineProfileNames),
   timeScale: numeric({ min: 0.001, max: 10_000, isReal: true }),
   seed: numeric({ min: 0, max: 0xffff_ffff }),
+  toolCalls: numeric({ min: 0, max: 1_000 }),
   model: label.optional(),
   kvScale: numeric({ min: 0.0001, max: 1_000, isReal: true }),
   blocks: numeric({ min: 1, max: MAX_BLOCKS }).optional(),
@@ -146,6 +147,7 @@ const toSettings = (options: Parsed): EngineSettings => {
     stepTime: profile.stepTime,
     epoch: options.epoch ?? randomUUID(),
     seed: options.seed,
+    toolCallsPerTask: options.toolCalls,
     statsIntervalMs: options.statsInterval,
   };
 };

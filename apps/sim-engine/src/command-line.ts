@@ -21,6 +21,11 @@ export const commandLine = (version: string): Command =>
     .option('--profile <name>', `speed and size: ${engineProfileNames.join(', ')}`, 'h100-llama-3.1-8b')
     .option('--time-scale <factor>', 'model seconds per real second', '1')
     .option('--seed <number>', 'decides, with the prompt, what is generated', '1')
+    .option(
+      '--tool-calls <number>',
+      "calls of a prompt's tools for each message of the user, before words answer it",
+      '0',
+    )
     .option('--model <name>', 'served model name (default: sim-<model of the profile>)')
     .option('--kv-scale <factor>', "share of the profile's KV pool", '1')
     .option('--blocks <number>', 'KV blocks, instead of the profile and --kv-scale')

@@ -23,6 +23,8 @@ export interface EngineSettings {
   readonly epoch: string;
   /** Decides, with the prompt, what is generated. */
   readonly seed: number;
+  /** Calls of the prompt's tools for each message of the user, before the answer in words. */
+  readonly toolCallsPerTask: number;
   /** Model milliseconds between two load reports on an idle event stream. */
   readonly statsIntervalMs: number;
 }

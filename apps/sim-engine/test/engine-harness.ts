@@ -27,6 +27,7 @@ export const testSettings = (overrides: Partial<EngineSettings> = {}): EngineSet
   stepTime: engineProfile('h100-llama-3.1-8b').stepTime,
   epoch: 'epoch-1',
   seed: 1,
+  toolCallsPerTask: 0,
   statsIntervalMs: 1_000,
   ...overrides,
 });

@@ -15,6 +15,8 @@ export interface OutputRequest {
   readonly ignoreEos: boolean;
   readonly stopTokenIds: readonly number[];
   readonly stopStrings: readonly string[];
+  /** What the output begins with, and ends after when it may end by itself. Absent: words alone. */
+  readonly answerIds?: Uint32Array;
 }
 
 /** The output of a request, known before it runs. */
@@ -39,16 +41,18 @@ const WORD_TOKENS = 7;
 /** Pure. The output of a request: a function of the seeds, the prompt and the limits alone. */
 export const planOutput = (request: OutputRequest): OutputPlan => {
   const state = fingerprint(mix(request.engineSeed, request.seed ?? 0), request.promptIds);
-  const tokenIdAt = (index: number): number => textByte(state, index);
-  const natural = request.ignoreEos ? Infinity : naturalLength(state, request.minTokens);
+  const { answerIds } = request;
+  const tokenIdAt = (index: number): number => answerIds?.[index] ?? textByte(state, index);
+  const length = Math.max(1, request.minTokens, answerIds?.length ?? wordsLength(state));
+  const natural = request.ignoreEos ? Infinity : length;
   const limit = Math.min(request.maxTokens, natural);
   const stop = findStop(request, tokenIdAt, limit);
   if (stop !== undefined) return { tokenIdAt, finishReason: 'stop', ...stop };
   return { tokenIdAt, outputTokens: limit, finishReason: natural <= request.maxTokens ? 'stop' : 'length' };
 };
 
-const naturalLength = (state: number, minTokens: number): number =>
-  Math.max(1, minTokens, Math.ceil(-MEAN_OUTPUT_TOKENS * Math.log(1 - unit(mix(state, 0x6c65_6e67)))));
+const wordsLength = (state: number): number =>
+  Math.ceil(-MEAN_OUTPUT_TOKENS * Math.log(1 - unit(mix(state, 0x6c65_6e67))));
 
 /** Lower-case words of three syllables: text that reads as text and is never special. */
 const textByte = (state: number, index: number): number => {

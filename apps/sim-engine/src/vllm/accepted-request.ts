@@ -2,6 +2,7 @@ import type { vllm } from '@holdfast/contracts';
 import { DomainError, invalidFields } from '@holdfast/platform';
 import type { EngineSettings } from '../engine-settings.js';
 import { type OutputPlan, planOutput } from '../output/output-plan.js';
+import { toolCallAnswer } from '../output/tool-call-answer.js';
 import { encodeText } from '../tokenizer/byte-level-tokenizer.js';
 import { readHints, type RequestHints } from './hints.js';
 import { readSampling, type Sampling } from './sampling.js';
@@ -25,11 +26,13 @@ export const acceptRequest = (request: vllm.GenerateRequest, settings: EngineSet
   const promptIds = truncate(readPrompt(request, settings), sampling, settings);
   const hints = readHints(request.kvTransferParamsJson);
   const room = settings.maxContextTokens - promptIds.length;
+  const answerIds = toolCallAnswer({ promptIds, callsPerTask: settings.toolCallsPerTask, seed: settings.seed });
   const plan = planOutput({
     ...sampling,
     engineSeed: settings.seed,
     promptIds,
     maxTokens: Math.min(sampling.maxTokens ?? room, room),
+    ...(answerIds === undefined ? {} : { answerIds }),
   });
   return { promptIds, plan, hints, isStreamed: request.stream };
 };
