@@ -5,6 +5,7 @@ import type { PolicyProfile } from '../policy/registry.js';
 import type { Command } from './command.js';
 import type { Decision, DecisionOutcome } from './decision.js';
 import type { KernelState } from './state.js';
+import type { SavedParts } from '../statistics/saved.js';
 
 /** Limits of one kernel. */
 export interface KernelOptions {
@@ -31,10 +32,13 @@ export interface PolicyStates {
 
 /** What every handler works with during one event. */
 export interface Context {
-  readonly options: KernelOptions;
+  /** Replaced when another policy is activated. */
+  options: KernelOptions;
   readonly state: KernelState;
   /** State of each policy; the policy alone knows its shape. */
-  readonly policyStates: PolicyStates;
+  policyStates: PolicyStates;
+  /** What policies learned that are not in use now, by type. */
+  readonly shelf: Map<string, SavedParts>;
   /** Of the event that is handled. */
   now: Instant;
   /** What the event brings about; a new list for each event. */

@@ -24,6 +24,7 @@ export type KernelEvent =
   | PinChanged
   | TimerFired
   | StatisticsLoaded
+  | PolicyActivated
   | LeaseLost;
 
 /** A program was accepted. Also sent for programs taken over from an earlier process, with what they had. */
@@ -164,11 +165,23 @@ export interface TimerFired {
 
 /**
  * What an earlier process learned, or an operator's reset. An event, so that the log with it replays to the same
- * decisions. Parts of policies that are not in use, or that cannot be read, change nothing.
+ * decisions. Parts of policies that are not in use wait for their activation; parts that cannot be read change nothing.
  */
 export interface StatisticsLoaded {
   readonly type: 'statisticsLoaded';
   readonly document: StatisticsDocument;
+}
+
+/**
+ * The pool is scheduled by another policy from now on. Programs, turns and pins stay as they are; turns that wait are
+ * ordered anew, and admitted anew where the admission policy changes. What a policy had learned is kept for its return.
+ */
+export interface PolicyActivated {
+  readonly type: 'policyActivated';
+  /** Version of the policy document, for the log. */
+  readonly version: number;
+  /** Name and parameters, as `parsePolicy` reads them; one that it does not read changes nothing. */
+  readonly policy: string;
 }
 
 /** The pool belongs to another replica from now on. */

@@ -16,7 +16,8 @@ import { dispatchWaiting } from './dispatching.js';
 import { changePin, drainEngine, joinEngine, loseEngine, observeEngine } from './engines.js';
 import type { KernelEvent, TimerFired } from './event.js';
 import type { StatisticsDocument } from '../statistics/saved.js';
-import { loadStatistics, savedStatistics } from './statistics.js';
+import { activatePolicy } from './policies.js';
+import { initialStates, loadStatistics, statisticsOf } from './statistics.js';
 import { checkIdle, endProgram, startProgram } from './programs.js';
 import { emptyState } from './state.js';
 import { finishToolCall, startToolCall } from './tool-calls.js';
@@ -35,25 +36,20 @@ export interface Kernel {
   view(): KernelView;
   /** Pure. One live program; null when it is unknown or has ended. */
   program(programId: ProgramId): ProgramView | null;
-  /** Pure. What the policies have learned so far, for `statisticsLoaded` of a later kernel. */
+  /** Pure. What the policies have learned so far, those included that were active before, for `statisticsLoaded` of a later kernel. */
   statistics(): StatisticsDocument;
 }
 
 /** Pure. Makes a kernel with nothing in it. */
 export const createKernel = (options: KernelOptions): Kernel => {
   const state = emptyState();
-  const { ordering, retention, admission } = options.profile;
-  const policyStates = {
-    ordering: ordering.initialState(),
-    retention: retention.initialState(),
-    admission: admission?.initialState(),
-  };
-  const context: Context = { options, state, policyStates, now: state.now, commands: [] };
+  const policyStates = initialStates(options.profile);
+  const context: Context = { options, state, policyStates, shelf: new Map(), now: state.now, commands: [] };
   return {
     handle: (event, now) => handle(context, event, now),
     view: () => kernelView(state),
     program: (programId) => programView(state, programId),
-    statistics: () => savedStatistics(options.profile, policyStates),
+    statistics: () => statisticsOf(context),
   };
 };
 
@@ -103,6 +99,8 @@ const apply = (context: Context, event: KernelEvent): void => {
       return fireTimer(context, event);
     case 'statisticsLoaded':
       return loadStatistics(context, event);
+    case 'policyActivated':
+      return activatePolicy(context, event);
     case 'leaseLost':
       if (event.fencingToken === context.options.fencingToken) context.state.isOwner = false;
       return;

@@ -15,7 +15,8 @@ const families = (profile: PolicyProfile): readonly (readonly [Family, LearningP
   ...(profile.admission === undefined ? [] : [['admission', profile.admission] as const]),
 ];
 
-const initialStates = ({ ordering, retention, admission }: PolicyProfile): PolicyStates => ({
+/** Pure. */
+export const initialStates = ({ ordering, retention, admission }: PolicyProfile): PolicyStates => ({
   ordering: ordering.initialState(),
   retention: retention.initialState(),
   admission: admission?.initialState(),
@@ -35,14 +36,23 @@ export const savedStatistics = (profile: PolicyProfile, states: PolicyStates): S
 export const initialStatistics = (profile: PolicyProfile): StatisticsDocument =>
   savedStatistics(profile, initialStates(profile));
 
-/** Modifies the states of the policies. */
+/** Pure. With what is on the shelf. */
+export const statisticsOf = ({ options, policyStates, shelf }: Context): StatisticsDocument => {
+  const { version, policies } = savedStatistics(options.profile, policyStates);
+  return { version, policies: { ...Object.fromEntries(shelf), ...policies } };
+};
+
+/** Modifies the states of the policies and the shelf. */
 export const loadStatistics = (context: Context, { document }: StatisticsLoaded): void => {
   // It comes from a database, by way of any version of this program.
   if ((document as { readonly version: unknown }).version !== 1) return;
+  const inUse = new Set<string>();
   for (const [family, policy] of families(context.options.profile)) {
     const parts = document.policies[policy.type];
     if (parts !== undefined) policy.memory?.load(context.policyStates[family], parts);
+    inUse.add(policy.type);
   }
+  for (const [type, parts] of Object.entries(document.policies)) if (!inUse.has(type)) context.shelf.set(type, parts);
 };
 
 /** One tool call that is over, or one gap between two turns in which nobody reported a tool. */

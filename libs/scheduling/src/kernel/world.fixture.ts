@@ -16,6 +16,7 @@ export interface Happening {
 const KINDS = [
   'startProgram', 'submit', 'submit', 'started', 'finished', 'finished', 'failed', 'cancelled', 'toolStarted',
   'toolEnded', 'endProgram', 'engineJoined', 'engineLost', 'engineDraining', 'pinChanged', 'timer', 'observed', 'stale',
+  'policyActivated',
 ] as const; // prettier-ignore
 
 /** Arbitrary histories, shrinkable. */
@@ -243,6 +244,8 @@ export class World {
           load: { freeBlocks: which, evictableBlocks: 0, pinnedBlocks: 0, activeBlocks: 0, runningRequests: 0, waitingRequests: 0 },
         }; // prettier-ignore
       }
+      case 'policyActivated':
+        return { type: 'policyActivated', version: which, policy: pick(POLICY_SPECS, which) ?? 'unknown' };
       case 'stale':
         return flag
           ? { type: 'leaseLost', fencingToken: 6 }

@@ -46,6 +46,7 @@ export const thunderagentAdmission = (parameters: ThunderagentParameters): Admis
   tickEvery: PERIOD,
   initialState: () => ({ programs: new Map(), nextCheckAt: null }),
   observe: (state, fact) => learn(state, fact),
+  adopt: (state, { programId }) => void state.programs.set(programId, 'active'),
   admit: (state, candidate, pool) => admit(parameters, state, candidate, pool),
   release: (state, deferred, pool) => {
     if (!isDue(state, pool)) return [];
