@@ -197,6 +197,7 @@ export const turnRequest = (request: Partial<wire.RunTurnRequest>): wire.RunTurn
   programId: '',
   input: append(someIds(40)),
   sampling: exactly(8),
+  chunks: [],
   last: false,
   ...request,
 });
