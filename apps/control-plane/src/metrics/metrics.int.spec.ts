@@ -59,6 +59,7 @@ describe('the metrics page', () => {
     expect(count('holdfast_pinned_token_seconds_total', { use: 'used' })).toBeGreaterThan(0);
     expect(count('holdfast_pinned_token_seconds_total', { use: 'wasted' })).toBe(0);
     expect(count('holdfast_tool_call_seconds_count', { outcome: 'succeeded' })).toBe(1);
+    expect(count('holdfast_tool_call_prediction_ratio_count')).toBe(1);
     expect(count('holdfast_decisions_total', { kind: 'dispatch', choice: 'dispatch' })).toBe(2);
     expect(count('holdfast_loop_step_seconds_count')).toBeGreaterThan(8);
     expect(count('holdfast_rpcs_total', { method: 'RunTurn', code: 'OK' })).toBe(2);

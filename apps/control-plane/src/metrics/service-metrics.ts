@@ -11,6 +11,7 @@ import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { DomainError } from '@holdfast/platform';
 import { metricCatalogue, type MetricDescription, type MetricName } from './metric-catalogue.js';
 import { setState, type ServiceState } from './service-state.js';
+import { ToolForecasts } from './tool-forecasts.js';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -20,6 +21,7 @@ export class ServiceMetrics {
   readonly #counters = new Map<MetricName, Counter>();
   readonly #gauges = new Map<MetricName, Gauge>();
   readonly #histograms = new Map<MetricName, Histogram>();
+  readonly #forecasts = new ToolForecasts();
 
   constructor() {
     for (const [name, description] of Object.entries(metricCatalogue)) this.#make(name as MetricName, description);
@@ -38,8 +40,9 @@ export class ServiceMetrics {
   }
 
   /** Modifies state. */
-  programEnded({ startedAt }: ProgramFacts, { outcome, at }: ProgramEnd): void {
-    this.observe('holdfast_program_completion_seconds', toSeconds(between(startedAt, at)), { outcome });
+  programEnded(program: ProgramFacts, { outcome, at }: ProgramEnd): void {
+    this.observe('holdfast_program_completion_seconds', toSeconds(between(program.startedAt, at)), { outcome });
+    this.#forecasts.forget(program);
   }
 
   /** Modifies state. */
@@ -78,9 +81,20 @@ export class ServiceMetrics {
   }
 
   /** Modifies state. */
-  toolCallEnded({ beganAt }: OpenToolCall, end: { readonly outcome: string; readonly at: Instant }): void {
-    const { outcome, at } = end;
-    this.observe('holdfast_tool_call_seconds', toSeconds(between(beganAt, at)), { outcome });
+  toolCallBegan(program: ProgramFacts, call: OpenToolCall): void {
+    this.#forecasts.began(program, call);
+  }
+
+  /** Modifies state. */
+  toolCallEnded(
+    program: ProgramFacts,
+    call: OpenToolCall,
+    { outcome, at }: { readonly outcome: string; readonly at: Instant },
+  ): void {
+    const duration = between(call.beganAt, at);
+    this.observe('holdfast_tool_call_seconds', toSeconds(duration), { outcome });
+    const ratio = this.#forecasts.ended(program, call, duration);
+    if (ratio !== null) this.observe('holdfast_tool_call_prediction_ratio', ratio);
   }
 
   /** Modifies state. */

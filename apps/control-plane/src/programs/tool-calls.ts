@@ -64,6 +64,7 @@ const begin = (services: ProgramServices, program: LiveProgram, request: wire.Be
   program.openToolCalls.set(toolCallId, call);
   program.lastActiveAt = call.beganAt;
   program.trace.toolCallBegan(toolCallId, call);
+  services.metrics.toolCallBegan(program.facts, call);
   services.pool.post(toolCallStartedEvent(program.programId, toolCallId, call));
   services.journal.toolCallBegan(program.programId, toolCallId, call);
   program.changed();
@@ -114,7 +115,7 @@ const end = (services: ProgramServices, program: LiveProgram, request: wire.EndT
   program.counts.toolCallsEnded += 1;
   program.lastActiveAt = endedAt;
   program.trace.toolCallEnded(toolCallId, outcome);
-  services.metrics.toolCallEnded(call, { outcome, at: endedAt });
+  services.metrics.toolCallEnded(program.facts, call, { outcome, at: endedAt });
   services.pool.post({ type: 'toolCallFinished', programId: program.programId, toolCallId });
   services.journal.toolCallEnded(program.programId, toolCallId, { endedAt, outcome });
   services.journal.program(program, services.pool.program(program.programId));
