@@ -1,8 +1,8 @@
-import { after } from '../model/units.js';
+import { after, micros } from '../model/units.js';
 import { emit, learn, timerKeys, type Context } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
-import type { ProgramEnded, ProgramStarted } from './event.js';
-import { releaseDeferred } from './queueing.js';
+import type { ProgramEnded, ProgramPrioritized, ProgramStarted } from './event.js';
+import { refreshRank, releaseDeferred } from './queueing.js';
 import { releasePin } from './retention.js';
 import { moveHome, type ProgramRecord } from './state.js';
 import { keepTicking } from './ticks.js';
@@ -19,6 +19,7 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     idleLimit: event.idleLimit,
     expectedTurns: event.expectedTurns ?? null,
     expectedTokens: event.expectedTokens ?? null,
+    priority: event.priority ?? 0,
     contextTokens: event.contextTokens,
     turnsFinished: event.turnsFinished,
     attainedTokens: 0,
@@ -28,6 +29,7 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     pin: null,
     lastTurnFinishedAt: null,
     gapHadToolCall: false,
+    gapTold: micros(0),
     lastActivityAt: context.now,
   });
   emit(context, {
@@ -36,6 +38,14 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     at: after(context.now, event.idleLimit),
   });
   keepTicking(context);
+};
+
+/** Modifies state. A turn that waits changes its place; one that admission keeps aside does with its next turn. */
+export const prioritizeProgram = (context: Context, event: ProgramPrioritized): void => {
+  const program = context.state.programs.get(event.programId);
+  if (program === undefined) return;
+  program.priority = event.priority;
+  if (program.turn !== null) refreshRank(context, program.turn);
 };
 
 /** Modifies state. Releases everything that is held for the program. */
@@ -51,6 +61,7 @@ export const endProgram = (context: Context, event: ProgramEnded): void => {
   context.state.programs.delete(program.programId);
   emit(context, { type: 'cancelTimer', key: timerKeys.idle(program.programId) });
   context.state.idlePinned.delete(program);
+  context.state.away.delete(program);
   learn(context, { type: 'programEnded', program, completed: event.outcome === 'completed' });
   releaseDeferred(context);
   dispatchWaiting(context);

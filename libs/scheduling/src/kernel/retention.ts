@@ -1,4 +1,4 @@
-import { after, between, micros, seconds, type Instant } from '../model/units.js';
+import { after, between, micros, seconds, type Duration, type Instant } from '../model/units.js';
 import type { RetentionChoice, RetentionView } from '../policy/retention/retention-policy.js';
 import { decide, emit, learn, resolve, timerKeys, type Context } from './context.js';
 import type { DecisionOutcome } from './decision.js';
@@ -84,6 +84,7 @@ export const reconsider = (context: Context, program: ProgramRecord): void => {
     contextTokens: program.contextTokens,
     tool: away.tool,
     elapsed: between(away.since, context.now),
+    ...(away.toolTimeout === undefined ? {} : { toolTimeout: away.toolTimeout }),
   });
   if (choice.terms === null) {
     record(context, program, engine, choice, { terms: null });
@@ -98,9 +99,14 @@ export const reconsider = (context: Context, program: ProgramRecord): void => {
 };
 
 /** Pure. What the program is away for, since when; null when it may be back at any moment: its tools have returned. */
-const absenceOf = (program: ProgramRecord): { readonly tool: string; readonly since: Instant } | null => {
+const absenceOf = (
+  program: ProgramRecord,
+): { readonly tool: string; readonly since: Instant; readonly toolTimeout?: Duration } | null => {
   const call = longestOpenCall(program);
-  if (call !== null) return { tool: call.tool, since: call.startedAt };
+  if (call !== null) {
+    const { tool, startedAt: since, timeout } = call;
+    return timeout === null ? { tool, since } : { tool, since, toolTimeout: timeout };
+  }
   if (program.gapHadToolCall || program.lastTurnFinishedAt === null) return null;
   return { tool: '', since: program.lastTurnFinishedAt };
 };

@@ -53,6 +53,10 @@ export interface OpenToolCall {
   readonly toolCallId: ToolCallId;
   readonly tool: string;
   readonly startedAt: Instant;
+  /** When the caller gives it up. */
+  readonly timeout: Duration | null;
+  /** How long it has run as far as the policies were told. */
+  told: Duration;
 }
 
 /** A live program. */
@@ -64,6 +68,8 @@ export interface ProgramRecord {
   readonly idleLimit: Duration;
   readonly expectedTurns: number | null;
   readonly expectedTokens: number | null;
+  /** Larger is served first. */
+  priority: number;
   contextTokens: number;
   turnsFinished: number;
   /** Tokens computed for it so far: uncached prompt and output. */
@@ -77,6 +83,8 @@ export interface ProgramRecord {
   lastTurnFinishedAt: Instant | null;
   /** Tool calls were begun since the last turn ended, so the gap needs no guess. */
   gapHadToolCall: boolean;
+  /** How long a gap without tool calls has lasted as far as the policies were told. */
+  gapTold: Duration;
   lastActivityAt: Instant;
 }
 
@@ -134,6 +142,8 @@ export interface KernelState {
   ticks: number;
   /** Programs between two turns that have a pin: what a retention policy may reconsider. */
   readonly idlePinned: Set<ProgramRecord>;
+  /** Programs between two turns: what lasts long is told to the policies while it lasts. */
+  readonly away: Set<ProgramRecord>;
   nextTurnSequence: number;
   nextDecisionId: number;
   readonly counters: KernelCounters;
@@ -152,6 +162,7 @@ export const emptyState = (): KernelState => ({
   isTicking: false,
   ticks: 0,
   idlePinned: new Set(),
+  away: new Set(),
   nextTurnSequence: 0,
   nextDecisionId: 1,
   counters: {

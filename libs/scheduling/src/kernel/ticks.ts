@@ -3,9 +3,11 @@ import { emit, timerKeys, type Context } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import { refreshRank, releaseDeferred } from './queueing.js';
 import { reconsider } from './retention.js';
+import type { ProgramRecord } from './state.js';
+import { tellRunning } from './tool-calls.js';
 
-/** Programs whose retention one tick reconsiders at most, so that a tick costs the same with any number of them. */
-const RECONSIDERED_PER_TICK = 64;
+/** Programs that one tick looks at for one purpose at most, so that it costs the same with any number of them. */
+const LOOKED_AT_PER_TICK = 64;
 
 /** While nobody waits nobody wants what is held: one tick in so many is enough to keep pins alive. */
 const RELAXED_TICKS = 32;
@@ -25,7 +27,10 @@ export const tick = (context: Context): void => {
   if (profile.ordering.tickEvery !== undefined) {
     for (const turn of context.state.turns.values()) refreshRank(context, turn);
   }
-  if (profile.retention.tickEvery !== undefined && isDue(context)) reconsiderSome(context);
+  someOf(context.state.away, (program) => tellRunning(context, program));
+  if (profile.retention.tickEvery !== undefined && isDue(context)) {
+    someOf(context.state.idlePinned, (program) => reconsider(context, program));
+  }
   releaseDeferred(context);
   dispatchWaiting(context);
   keepTicking(context);
@@ -37,15 +42,14 @@ const isDue = ({ state }: Context): boolean => {
   return state.queuedTurns + state.deferred.size > 0 || state.ticks % RELAXED_TICKS === 0;
 };
 
-const reconsiderSome = (context: Context): void => {
-  const { idlePinned } = context.state;
-  let looked = 0;
-  // A set iterates in order of insertion, so taking one out and putting it back goes round.
-  for (const program of idlePinned) {
-    if (looked >= Math.min(RECONSIDERED_PER_TICK, idlePinned.size)) break;
-    looked += 1;
-    idlePinned.delete(program);
-    idlePinned.add(program);
-    reconsider(context, program);
+/** Modifies the set's order: a set iterates in order of insertion, so taking one out and putting it back goes round. */
+const someOf = (programs: Set<ProgramRecord>, look: (program: ProgramRecord) => void): void => {
+  let left = Math.min(LOOKED_AT_PER_TICK, programs.size);
+  for (const program of programs) {
+    if (left === 0) break;
+    left -= 1;
+    programs.delete(program);
+    programs.add(program);
+    look(program);
   }
 };

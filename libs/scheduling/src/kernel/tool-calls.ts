@@ -1,15 +1,16 @@
-import { between, type Duration } from '../model/units.js';
+import { between, micros, seconds, type Duration } from '../model/units.js';
 import { learn, type Context } from './context.js';
 import type { ToolCallFinished, ToolCallStarted } from './event.js';
 import { holdForToolCall } from './retention.js';
-import type { ProgramRecord } from './state.js';
+import type { OpenToolCall, ProgramRecord } from './state.js';
 
 /** Modifies state. */
 export const startToolCall = (context: Context, event: ToolCallStarted): void => {
   const program = context.state.programs.get(event.programId);
   if (program === undefined || program.openToolCalls.has(event.toolCallId)) return;
   const { toolCallId, tool, timeout } = event;
-  program.openToolCalls.set(toolCallId, { toolCallId, tool, startedAt: context.now });
+  const startedAt = context.now;
+  program.openToolCalls.set(toolCallId, { toolCallId, tool, startedAt, timeout: timeout ?? null, told: micros(0) });
   program.gapHadToolCall = true;
   program.lastActivityAt = context.now;
   // A tool that runs beside a turn leaves no gap to bridge.
@@ -24,7 +25,7 @@ export const finishToolCall = (context: Context, event: ToolCallFinished): void 
   if (program === undefined || call === undefined) return;
   program.openToolCalls.delete(event.toolCallId);
   program.lastActivityAt = context.now;
-  learnDuration(context, program, call.tool, between(call.startedAt, context.now), { inferred: false });
+  learnCall(context, program, call, { inferred: false });
 };
 
 /**
@@ -34,20 +35,43 @@ export const finishToolCall = (context: Context, event: ToolCallFinished): void 
 export const closeOpenToolCalls = (context: Context, program: ProgramRecord): void => {
   if (program.openToolCalls.size === 0) {
     if (program.lastTurnFinishedAt !== null && !program.gapHadToolCall) {
-      learnDuration(context, program, '', between(program.lastTurnFinishedAt, context.now), { inferred: true });
+      const gap = { tool: '', startedAt: program.lastTurnFinishedAt, told: program.gapTold };
+      learnCall(context, program, gap, { inferred: true });
     }
     return;
   }
   for (const call of program.openToolCalls.values()) {
-    learnDuration(context, program, call.tool, between(call.startedAt, context.now), { inferred: true });
+    learnCall(context, program, call, { inferred: true });
   }
   program.openToolCalls.clear();
 };
 
-const learnDuration = (
+const learnCall = (
   context: Context,
   program: ProgramRecord,
-  tool: string,
-  duration: Duration,
+  { tool, startedAt, told }: Pick<OpenToolCall, 'tool' | 'startedAt' | 'told'>,
   { inferred }: { readonly inferred: boolean },
-): void => learn(context, { type: 'toolCallEnded', program, tool, duration, inferred });
+): void => {
+  const duration = between(startedAt, context.now);
+  learn(context, { type: 'toolCallEnded', program, tool, duration, inferred, told });
+};
+
+/** What runs for less is not told before it has ended. */
+const FIRST_TOLD = seconds(1);
+
+/** Modifies state. Tells the policies how long the program's tool calls, or its gap without any, have lasted so far. */
+export const tellRunning = (context: Context, program: ProgramRecord): void => {
+  for (const call of program.openToolCalls.values()) {
+    const elapsed = between(call.startedAt, context.now);
+    if (!isWorthTelling(elapsed, call.told)) continue;
+    learn(context, { type: 'toolCallRuns', program, tool: call.tool, elapsed, told: call.told });
+    call.told = elapsed;
+  }
+  if (program.gapHadToolCall || program.lastTurnFinishedAt === null) return;
+  const elapsed = between(program.lastTurnFinishedAt, context.now);
+  if (!isWorthTelling(elapsed, program.gapTold)) return;
+  learn(context, { type: 'toolCallRuns', program, tool: '', elapsed, told: program.gapTold });
+  program.gapTold = elapsed;
+};
+
+const isWorthTelling = (elapsed: Duration, told: Duration): boolean => elapsed >= Math.max(FIRST_TOLD, 2 * told);

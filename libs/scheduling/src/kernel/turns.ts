@@ -58,6 +58,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
   state.turns.set(turn.turnId, turn);
   holdWhileWaiting(context, turn);
   context.state.idlePinned.delete(program);
+  context.state.away.delete(program);
   admitOrDefer(context, turn);
   dispatchWaiting(context);
 };
@@ -105,6 +106,8 @@ export const finishTurn = (context: Context, event: TurnFinished): void => {
   program.attainedTokens += Math.max(0, event.promptTokens - event.cachedTokens) + event.outputTokens;
   program.lastTurnFinishedAt = context.now;
   program.gapHadToolCall = false;
+  program.gapTold = micros(0);
+  context.state.away.add(program);
   growContext(context.state, program, event.promptTokens + event.outputTokens);
   if (engine !== null) adoptPinOfTurn(context, turn, engine, event.pin);
   releaseDeferred(context);

@@ -12,6 +12,8 @@ export interface ProgramFacts {
   /** Size hints of the client. */
   readonly expectedTurns: number | null;
   readonly expectedTokens: number | null;
+  /** Larger is to be served first. The kernel sees to it in its queues; admission keeps a line of its own. */
+  readonly priority: number;
   readonly contextTokens: number;
   readonly turnsFinished: number;
   /** Tokens computed for the program so far: uncached prompt and output. */
@@ -59,6 +61,17 @@ export type PolicyFact =
       readonly duration: Duration;
       /** The client did not report begin or end: this is the gap between two turns. */
       readonly inferred: boolean;
+      /** Up to where `toolCallRuns` told of the call already; absent: it did not. */
+      readonly told?: Duration;
+    }
+  /** It runs on. Told now and then, at least a factor of 2 apart: who learns of ended calls only takes all for quick. */
+  | {
+      readonly type: 'toolCallRuns';
+      readonly program: ProgramFacts;
+      readonly tool: string;
+      readonly elapsed: Duration;
+      /** Up to where it was told already. */
+      readonly told: Duration;
     }
   | {
       readonly type: 'turnRan';

@@ -61,4 +61,16 @@ describe('elastic retention', () => {
     expect(bid(aRetentionView({ moment: 'dispatch' }))).toBeGreaterThan(resident);
     expect(bid(aRetentionView({ moment: 'dispatch', engine: busy, isPinned: false }))).toBeLessThan(resident);
   });
+
+  it('learns from tools that still run: when only quick calls have ended, the others are not taken for quick', () => {
+    const ended = knowing({ build: 1 });
+    const before = valueOf(ended, aRetentionView({ tool: 'build' }));
+    for (let call = 0; call < 200; call += 1) {
+      const running = { type: 'toolCallRuns', program: aProgram(), tool: 'build' } as const;
+      policy.observe(ended, { ...running, elapsed: seconds(64), told: seconds(0) }, aRetentionView().now);
+    }
+    expect(valueOf(ended, aRetentionView({ tool: 'build' }))).toBeLessThan(before);
+    const late = aRetentionView({ moment: 'reconsider', tool: 'build', elapsed: seconds(3) });
+    expect(valueOf(ended, late)).toBeLessThan(valueOf(knowing({ build: 1 }), late) / 2);
+  });
 });

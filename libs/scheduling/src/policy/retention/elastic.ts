@@ -1,5 +1,5 @@
 import { prefillSeconds } from '../../model/engine.js';
-import { seconds, toSeconds, type Duration } from '../../model/units.js';
+import { micros, seconds, toSeconds, type Duration } from '../../model/units.js';
 import type { BinForecast } from '../../prediction/bin-forecast.js';
 import type { DurationKey } from '../../prediction/duration-predictor.js';
 import { ToolDurations } from '../../prediction/tool-durations.js';
@@ -47,8 +47,10 @@ export const elasticRetention = (parameters: ElasticParameters): RetentionPolicy
   initialState: () => ({ durations: new ToolDurations() }),
   observe: (state, fact) => {
     if (fact.type === 'programEnded') state.durations.forget(fact.program.programId);
-    if (fact.type !== 'toolCallEnded') return;
-    const news = { fromSeconds: 0, toSeconds: toSeconds(fact.duration), isOver: true };
+    if (fact.type !== 'toolCallEnded' && fact.type !== 'toolCallRuns') return;
+    const isOver = fact.type === 'toolCallEnded';
+    const upTo = toSeconds(isOver ? fact.duration : fact.elapsed);
+    const news = { fromSeconds: toSeconds(fact.told ?? micros(0)), toSeconds: upTo, isOver };
     state.durations.observe(durationKey(fact.program, fact.tool), news);
   },
   choose: (state, view) => choose(parameters, state, view),
