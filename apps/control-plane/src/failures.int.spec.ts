@@ -374,10 +374,11 @@ describe('stopping and starting again', () => {
     await withPlane({}, async ({ running, engines }) => {
       const statusOf = async (path: string): Promise<number> =>
         (await fetch(`http://${running.httpAddress}/health/${path}`)).status;
-      expect(await statusOf('live')).toBe(200);
-      expect(await statusOf('ready')).toBe(200);
+      expect(await Promise.all(['startup', 'live', 'ready'].map(statusOf))).toEqual([200, 200, 200]);
       engines[0]?.inject({ type: 'unreachable' });
       await until(async () => (await statusOf('ready')) === 503);
+      // Nothing that a restart would mend.
+      expect(await Promise.all(['startup', 'live'].map(statusOf))).toEqual([200, 200]);
     });
   });
 });
