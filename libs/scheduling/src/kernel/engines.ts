@@ -38,9 +38,10 @@ export const observeEngine = (context: Context, event: EngineObserved): void => 
 /** Modifies state. */
 export const drainEngine = (context: Context, event: EngineDraining): void => {
   const engine = context.state.engines.get(event.engineId);
-  if (engine === undefined || engine.draining) return;
-  engine.draining = true;
-  releaseQueue(context, engine);
+  const isDraining = event.isDraining ?? true;
+  if (engine === undefined || engine.draining === isDraining) return;
+  engine.draining = isDraining;
+  if (isDraining) releaseQueue(context, engine);
   dispatchWaiting(context);
 };
 

@@ -10,6 +10,7 @@ import type { StatisticsDocument } from '../statistics/saved.js';
 export type KernelEvent =
   | ProgramStarted
   | ProgramEnded
+  | ProgramPrioritized
   | TurnSubmitted
   | TurnStarted
   | TurnFinished
@@ -37,6 +38,8 @@ export interface ProgramStarted {
   readonly arrivedAt: Instant;
   readonly expectedTurns?: number;
   readonly expectedTokens?: number;
+  /** See {@link ProgramPrioritized}; absent: 0. */
+  readonly priority?: number;
   /** Silence after which the program is timed out. */
   readonly idleLimit: Duration;
   /** Tokens of the context so far; 0 for a new program. */
@@ -49,6 +52,14 @@ export interface ProgramEnded {
   readonly type: 'programEnded';
   readonly programId: ProgramId;
   readonly outcome: 'completed' | 'failed' | 'timedOut';
+}
+
+/** An operator wants the program served before those of smaller priority, whatever the policy's own order. */
+export interface ProgramPrioritized {
+  readonly type: 'programPrioritized';
+  readonly programId: ProgramId;
+  /** -2 to 2; 0 is that of every other program. */
+  readonly priority: number;
 }
 
 /** A turn was accepted at the edge; it is valid and its program is live and has no other turn. */
@@ -129,10 +140,12 @@ export interface EngineObserved {
   readonly load: EngineLoad;
 }
 
-/** The operator wants the engine empty: running turns end there, no new ones start. */
+/** The operator wants the engine empty: running turns end there, no new ones start. Or no longer wants it. */
 export interface EngineDraining {
   readonly type: 'engineDraining';
   readonly engineId: EngineId;
+  /** Absent: true. */
+  readonly isDraining?: boolean;
 }
 
 /** The engine is gone; whatever it ran or held is lost. */

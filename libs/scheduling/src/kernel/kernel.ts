@@ -18,7 +18,7 @@ import type { KernelEvent, TimerFired } from './event.js';
 import type { StatisticsDocument } from '../statistics/saved.js';
 import { activatePolicy } from './policies.js';
 import { initialStates, loadStatistics, statisticsOf } from './statistics.js';
-import { checkIdle, endProgram, startProgram } from './programs.js';
+import { checkIdle, endProgram, prioritizeProgram, startProgram } from './programs.js';
 import { emptyState } from './state.js';
 import { finishToolCall, startToolCall } from './tool-calls.js';
 import { tick } from './ticks.js';
@@ -71,6 +71,8 @@ const apply = (context: Context, event: KernelEvent): void => {
       return startProgram(context, event);
     case 'programEnded':
       return endProgram(context, event);
+    case 'programPrioritized':
+      return prioritizeProgram(context, event);
     case 'turnSubmitted':
       return submitTurn(context, event);
     case 'turnStarted':

@@ -106,8 +106,16 @@ export const refreshRank = (context: Context, turn: TurnRecord): void => {
   emit(context, { type: 'rerankTurn', turnId: turn.turnId, programId: turn.program.programId, engineId, epoch, rank });
 };
 
+/**
+ * A step of priority outweighs all that orderings rank by: the offset of programs without a pin (2^51 microseconds), and
+ * arrivals that are two years apart. Five priorities, -2 to 2, and the sums stay safe integers until 2037, as engines
+ * need them.
+ */
+const PRIORITY_STEP = 2 ** 51 + 2 ** 46;
+
 /** Pure. */
 const rankOf = (context: Context, turn: TurnRecord): number =>
+  -turn.program.priority * PRIORITY_STEP +
   context.options.profile.ordering.rank(context.policyStates.ordering, {
     program: turn.program,
     turn,

@@ -104,6 +104,7 @@ const factsOf = ({ programId, tenantId, programClass, endedAt, duration }: Recor
   contextTokens: 0,
   turnsFinished: 1,
   attainedTokens: 0,
+  priority: 0,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
   home: null,

@@ -1,7 +1,8 @@
 import type { EngineDescription, EngineLoad } from '../model/engine.js';
-import type { EngineId, ProgramId, TurnId } from '../model/ids.js';
+import type { EngineEpoch, EngineId, ProgramId, TurnId } from '../model/ids.js';
 import type { Instant } from '../model/units.js';
-import type { KernelCounters, KernelState } from './state.js';
+import type { PinTerms } from './command.js';
+import type { KernelCounters, KernelState, PinRecord } from './state.js';
 
 /** One engine as the kernel sees it. */
 export interface EngineView {
@@ -35,7 +36,16 @@ export interface ProgramView {
   readonly contextTokens: number;
   readonly turnsFinished: number;
   readonly engineId: EngineId | null;
-  readonly pin: { readonly engineId: EngineId; readonly pinnedTokens: number; readonly expiresAt: Instant } | null;
+  readonly pin: PinView | null;
+}
+
+/** A pin as the kernel believes it; with no tokens it was asked for and not confirmed. */
+export interface PinView {
+  readonly engineId: EngineId;
+  readonly epoch: EngineEpoch;
+  readonly terms: PinTerms;
+  readonly pinnedTokens: number;
+  readonly expiresAt: Instant;
 }
 
 /** Pure. */
@@ -58,6 +68,14 @@ export const kernelView = (state: KernelState): KernelView => ({
   counters: { ...state.counters },
 });
 
+const pinView = ({ engineId, epoch, terms, pinnedTokens, expiresAt }: PinRecord): PinView => ({
+  engineId,
+  epoch,
+  terms,
+  pinnedTokens,
+  expiresAt,
+});
+
 /** Pure. */
 export const programView = (state: KernelState, programId: ProgramId): ProgramView | null => {
   const program = state.programs.get(programId);
@@ -71,6 +89,6 @@ export const programView = (state: KernelState, programId: ProgramId): ProgramVi
     contextTokens: program.contextTokens,
     turnsFinished: program.turnsFinished,
     engineId: program.home?.engineId ?? null,
-    pin: pin === null ? null : { engineId: pin.engineId, pinnedTokens: pin.pinnedTokens, expiresAt: pin.expiresAt },
+    pin: pin === null ? null : pinView(pin),
   };
 };

@@ -17,7 +17,7 @@ const TURN: ShapeOf<TurnFacts> = {
 }; // prettier-ignore
 const PROGRAM: ShapeOf<ProgramFacts> = {
   programId: 'any', tenantId: 'any', programClass: 'any', arrivedAt: 'any', expectedTurns: 'any', expectedTokens: 'any',
-  contextTokens: 'any', turnsFinished: 'any', attainedTokens: 'any', lastTurnFinishedAt: 'any', home: 'any', turn: TURN,
+  contextTokens: 'any', turnsFinished: 'any', attainedTokens: 'any', priority: 'any', lastTurnFinishedAt: 'any', home: 'any', turn: TURN,
   openToolCalls: { '*': { tool: 'any', startedAt: 'any' } },
 }; // prettier-ignore
 const ENGINE: ShapeOf<EngineFacts> = {

@@ -14,6 +14,7 @@ export const aProgram = (changes: Partial<ProgramFacts> = {}): ProgramFacts => (
   contextTokens: 4_000,
   turnsFinished: 1,
   attainedTokens: 4_000,
+  priority: 0,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
   home: null,
