@@ -3,8 +3,11 @@ export { Database } from './database.js';
 export { type AppliedMigrations, applyMigrations } from './migrations.js';
 export type { ContextStep } from './model/context.js';
 export { rebuildContext } from './model/context.js';
+export { EffectScope, JobEffects } from './jobs/job-effects.js';
+export type { DeletedRows, RowAges } from './jobs/old-rows.js';
 export type { ApiKeyRow, AuditRow, KeyRole, RegisteredEngineRow, TenantLimits, TenantRow } from './model/identity.js';
 export { keyRoles } from './model/identity.js';
+export type { PolicyActivationRow, PolicyDocumentRow, PolicyDryRunRow } from './model/policy.js';
 export type {
   DecisionRow,
   JsonValue,
@@ -34,6 +37,8 @@ export type { LiveProgram, TextTurn } from './repositories/live-programs.js';
 export type { TurnSummary } from './repositories/mapping.js';
 export { AuditRepository, RegisteredEngineRepository } from './repositories/operations-repositories.js';
 export type { Page } from './repositories/page.js';
+export type { PoolOwner } from './repositories/policy-repository.js';
+export { PolicyRepository } from './repositories/policy-repository.js';
 export type { ProgramFilter } from './repositories/program-repository.js';
 export { ProgramRepository, maxProgramPageSize } from './repositories/program-repository.js';
 export type { StoredDecision } from './repositories/record-repositories.js';
@@ -43,6 +48,10 @@ export {
   RequestRepository,
   ToolCallRepository,
 } from './repositories/record-repositories.js';
+export type { RecordedProgramRow, RecordedTurnRow } from './repositories/recorded-programs.js';
+export { RecordedProgramRepository } from './repositories/recorded-programs.js';
+export type { EndedToolCall, StoredStatistics } from './repositories/statistics-repository.js';
+export { StatisticsRepository } from './repositories/statistics-repository.js';
 export type { TurnPageRequest } from './repositories/turn-repository.js';
 export { TurnRepository } from './repositories/turn-repository.js';
 export { LeaseLostError, isOutage } from './storage-errors.js';
