@@ -1,8 +1,20 @@
-import type { EngineDescription, EngineHints, Instant, PinTerms } from '@holdfast/scheduling';
+import {
+  after,
+  seconds,
+  type EngineDescription,
+  type EngineHints,
+  type Instant,
+  type PinTerms,
+} from '@holdfast/scheduling';
 import { EventPriority } from '../event-queue.js';
 import type { SimulatedEngine, SimulatedTurn } from '../extent-engine/simulated-engine.js';
 import type { ProgramRunner } from './program-runner.js';
 import type { Simulation } from './simulate.js';
+
+/** Between two reports of an engine: the control plane's interval. */
+const OBSERVED_EVERY = seconds(1);
+/** Before timers: what a policy does at a tick, it does with the news. */
+const OBSERVED_PRIORITY = EventPriority.timerFired - 5;
 
 /** One engine inside a simulation: turns its boundaries into events, and its pin changes into the kernel's. */
 export class EngineRunner {
@@ -11,6 +23,8 @@ export class EngineRunner {
   #version = 0;
   #expiryVersion = 0;
   #resumeAt: Instant | null = null;
+  #observedAt: Instant | null = null;
+  #isObservationDue = false;
 
   constructor(
     private readonly simulation: Simulation,
@@ -82,13 +96,32 @@ export class EngineRunner {
     this.#changed();
   }
 
+  /** Modifies state. The kernel hears of the engine's pool and queues. */
+  observe(): void {
+    const { engineId, epoch } = this.description;
+    const { now } = this.simulation;
+    this.#isObservationDue = false;
+    this.#observedAt = now;
+    this.simulation.post({ type: 'engineObserved', engineId, epoch, observedAt: now, load: this.engine.load() });
+  }
+
   #changed(): void {
     this.#reportPins();
     this.#watch();
+    this.#observeSoon();
     const { queue, now } = this.simulation;
     if (this.engine.boundaryAt !== null || this.#resumeAt === now) return;
     this.#resumeAt = now;
     queue.push(now, EventPriority.stepStarted, { what: 'resume', engine: this, version: this.#version });
+  }
+
+  /** An engine to which nothing happens has nothing new to report. */
+  #observeSoon(): void {
+    if (this.#isObservationDue) return;
+    this.#isObservationDue = true;
+    const { queue, now } = this.simulation;
+    const dueAt = this.#observedAt === null ? now : after(this.#observedAt, OBSERVED_EVERY);
+    queue.push(dueAt > now ? dueAt : now, OBSERVED_PRIORITY, { what: 'observation', engine: this });
   }
 
   /** Keeps one live entry for the boundary and one for the expiry in the queue; older ones are recognised and skipped. */

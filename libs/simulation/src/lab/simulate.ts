@@ -54,6 +54,7 @@ export type Due =
   | { readonly what: 'arrival'; readonly arrival: Arrival }
   | { readonly what: 'toolReturned'; readonly programIndex: number }
   | { readonly what: 'timer'; readonly key: string; readonly version: number }
+  | { readonly what: 'observation'; readonly engine: EngineRunner }
   | { readonly what: 'boundary' | 'resume' | 'expiry'; readonly engine: EngineRunner; readonly version: number };
 
 /** Nobody is silent for longer than this in a simulation. */
@@ -129,6 +130,8 @@ export class Simulation {
         if (this.#timers.get(due.key) !== due.version) return;
         this.#timers.delete(due.key);
         return this.post({ type: 'timerFired', key: due.key });
+      case 'observation':
+        return due.engine.observe();
       case 'boundary':
         return due.engine.boundary(due.version, this.#programs);
       case 'resume':
