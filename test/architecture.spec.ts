@@ -19,6 +19,7 @@ const rulesBroken = async (file: string, code: string): Promise<string[]> => {
 };
 
 const KERNEL_FILE = 'libs/scheduling/src/kernel/kernel.ts';
+const CHUNK_FILE = 'libs/chunk-cache/src/plan/lay-segments.ts';
 const SIMULATION_FILE = 'libs/simulation/src/index.ts';
 
 describe('lint catches what is planted', () => {
@@ -38,6 +39,13 @@ describe('lint catches what is planted', () => {
     [KERNEL_FILE, `export const x = Math.random();`, 'no-restricted-properties'],
     [KERNEL_FILE, `export const x = (): void => void setTimeout(() => undefined, 1);`, 'no-restricted-globals'],
     [KERNEL_FILE, `export const x = async (): Promise<number> => 1;`, 'no-restricted-syntax'],
+    [CHUNK_FILE, `export const x = Date.now();`, 'no-restricted-globals'],
+    [CHUNK_FILE, `import { createHash } from 'node:crypto';\nexport const x = createHash;`, 'no-restricted-imports'],
+    [
+      CHUNK_FILE,
+      `import { chunk } from '@holdfast/contracts';\nexport const x = chunk;`,
+      '@nx/enforce-module-boundaries',
+    ],
     [SIMULATION_FILE, `export const x = performance.now();`, 'no-restricted-globals'],
     [
       SIMULATION_FILE,
@@ -85,6 +93,7 @@ describe('the project graph', () => {
           .map((target) => target.slice('@holdfast/'.length))
           .sort();
       expect(targetsOf('scheduling')).toEqual([]);
+      expect(targetsOf('chunk-cache')).toEqual([]);
       expect(targetsOf('simulation')).toEqual(['scheduling']);
       expect(targetsOf('contracts')).toEqual([]);
       expect(targetsOf('sdk')).toEqual(['contracts']);

@@ -28,3 +28,25 @@ export type { ChunkReference, EvictionPolicy, VariantUse } from './eviction/evic
 export type { EvictionGoal, EvictionName } from './eviction/registry.js';
 export { createEviction, evictionPolicies } from './eviction/registry.js';
 export { preloadDepth } from './plan/preload-depth.js';
+export type {
+  ChunkPlan,
+  ChunkPrompt,
+  PlanCapture,
+  PlanLowering,
+  PlanSegment,
+  PromptChunk,
+  RequestFix,
+  ReuseExpectation,
+  TokenFix,
+  TokenSelector,
+} from './plan/chunk-plan.js';
+export { planTokens, TOKEN_SELECTORS } from './plan/chunk-plan.js';
+export type { ChunkPlanner, PlannerInput } from './plan/chunk-planner.js';
+export type { PlannerName } from './plan/registry.js';
+export { chunkPlanners, createPlanner } from './plan/registry.js';
+export type { EngineAbilities } from './plan/lower-plan.js';
+export { lowerPlan } from './plan/lower-plan.js';
+export type { PrefixOrderOptions } from './order/prefix-order.js';
+export { PrefixOrder } from './order/prefix-order.js';
+export type { QualityDecision, QualityRules } from './quality/quality-controller.js';
+export { defaultQualityRules, QualityController } from './quality/quality-controller.js';

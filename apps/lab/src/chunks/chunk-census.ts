@@ -1,3 +1,4 @@
+import { PrefixOrder } from '@holdfast/chunk-cache';
 import { PART_KINDS, uniqueTokens, type ChunkRequest, type ChunkTrace, type PromptPart } from './chunk-trace.js';
 import { replayHits } from './replay-hits.js';
 
@@ -20,6 +21,8 @@ export interface ChunkCensus {
   /** References to a chunk that was asked for before. */
   readonly repeatedReferences: number;
   readonly chunks: ReuseCeiling;
+  /** The same when the chunks of each prompt are put into the order that prefix caches find most in. */
+  readonly arrangedChunks: ReuseCeiling;
   readonly wholePrompt: ReuseCeiling;
   /** One copy of each chunk, LRU, at shares of the unique tokens. */
   readonly lru: readonly LruRate[];
@@ -52,6 +55,7 @@ export const chunkCensus = (trace: ChunkTrace): ChunkCensus => {
     uniqueTokens: uniqueTokens(requests),
     repeatedReferences: references - seen.size,
     chunks: reuseCeiling(requests.map(({ parts }) => parts.chunks)),
+    arrangedChunks: reuseCeiling(arranged(requests)),
     wholePrompt: reuseCeiling(requests.map(({ parts }) => PART_KINDS.flatMap((kind) => parts[kind]))),
     lru: lruRates(requests),
   };
@@ -68,6 +72,14 @@ const lruRates = (inTime: readonly ChunkRequest[]): readonly LruRate[] => {
     inTimeOrder: rate(inTime, capacityShare),
     inFileOrder: rate(inFile, capacityShare),
   }));
+};
+
+const arranged = (requests: readonly ChunkRequest[]): readonly (readonly PromptPart[])[] => {
+  const order = new PrefixOrder<string>();
+  return requests.map(({ parts }) => {
+    const byId = new Map(parts.chunks.map((chunk) => [chunk.id, chunk]));
+    return order.arrange([...byId.keys()]).map((id) => byId.get(id)!);
+  });
 };
 
 type Node = Map<string, Node>;

@@ -13,6 +13,7 @@ export const censusText = ({ file, format, notes }: ChunkTrace, census: ChunkCen
       `${count(census.uniqueTokens)} unique tokens`,
     `repeated references ${repeated}, repeated tokens ${percent(census.chunks.anywhereTokens / census.chunks.tokens)}`,
     `with room for everything: chunks ${ceilingText(census.chunks)}; whole prompt ${ceilingText(census.wholePrompt)}`,
+    `chunks of each prompt in the order that prefix caches find most in: ${ceilingText(census.arrangedChunks)}`,
     `LRU, one copy of each chunk, share of tokens found:`,
     ...census.lru.map(
       ({ capacityShare, inTimeOrder, inFileOrder }) =>

@@ -36,6 +36,13 @@ describe('RAGPulse, in time order', () => {
     expect(wholePrompt.anywhereTokens / wholePrompt.tokens).toBeCloseTo(0.72, 3);
   });
 
+  it('is found behind the same prefix more often when the chunks of a prompt are put in order', () => {
+    const { chunks, arrangedChunks } = census;
+    expect(arrangedChunks.prefixTokens / arrangedChunks.tokens).toBeGreaterThan(
+      chunks.prefixTokens / chunks.tokens + 0.1,
+    );
+  });
+
   it('is served by LRU as was measured elsewhere, in time order and in that of the file', () => {
     const percents = census.lru.map(({ inTimeOrder, inFileOrder }) => [
       Number((100 * inTimeOrder).toFixed(1)),

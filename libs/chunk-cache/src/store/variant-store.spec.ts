@@ -1,9 +1,11 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
-import { variantOf } from '../chunks.fixture.js';
+import { chunkTraits, variantOf } from '../chunks.fixture.js';
 import { createEviction, evictionPolicies, type EvictionName } from '../eviction/registry.js';
+import { identifyChunk } from '../identity/chunk-identity.js';
 import type { ShareForm } from '../score/recompute-share.js';
 import { VariantStore } from './variant-store.js';
+import type { Variant } from './variant.js';
 
 const FORM: ShareForm = { kind: 'symmetric', alpha: 1 };
 const NAMES = evictionPolicies().map(({ name }) => name);
@@ -46,6 +48,23 @@ describe('a variant store', () => {
       }),
       { numRuns: 40 },
     );
+  });
+
+  it('keeps a tenant within its quota at the cost of that tenant alone', () => {
+    const ofTenant = (name: string, tenant: string): Variant => {
+      const chunk = identifyChunk({ ...chunkTraits(name), tenant });
+      return { ...variantOf(name), id: `${tenant}/${name}`, chunk };
+    };
+    const store = new VariantStore({
+      capacityBytes: 1_000,
+      form: FORM,
+      eviction: createEviction('lru', { objective: 'work', form: FORM }),
+      quotaBytes: (tenant) => (tenant === 'small' ? 20 : Infinity),
+    });
+    for (const name of 'abcd') store.put(ofTenant(name, 'large'));
+    const removed = [...'abc'].flatMap((name) => store.put(ofTenant(name, 'small')));
+    expect(removed.map(({ variant, reason }) => [variant.id, reason])).toEqual([['small/a', 'quota']]);
+    expect([store.usedBytesOf('small'), store.usedBytesOf('large'), store.usedBytesOf('none')]).toEqual([20, 40, 0]);
   });
 
   it('holdfast keeps the only copy of a popular chunk and gives up a second one of the same use', () => {

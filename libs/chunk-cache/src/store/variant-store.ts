@@ -11,6 +11,8 @@ export interface VariantStoreOptions {
   readonly form: ShareForm;
   /** Variants a chunk; above it, its own least worthy one goes. Without, memory alone decides. */
   readonly mostVariants?: number;
+  /** Bytes that the variants of a tenant may take; above it, the tenant's own least worthy ones go. Infinity is no limit. */
+  readonly quotaBytes?: (tenant: string) => number;
 }
 
 /** What a store has for a chunk behind certain others. */
@@ -23,7 +25,7 @@ export interface Lookup {
 /** Why a variant left. */
 export interface Removal {
   readonly variant: Variant;
-  readonly reason: 'evicted' | 'sibling' | 'invalidated' | 'replaced';
+  readonly reason: 'evicted' | 'sibling' | 'quota' | 'invalidated' | 'replaced';
 }
 
 /**
@@ -34,6 +36,7 @@ export interface Removal {
 export class VariantStore {
   readonly #byChunk = new Map<ChunkId, Map<VariantId, Variant>>();
   readonly #variants = new Map<VariantId, Variant>();
+  readonly #tenantBytes = new Map<string, number>();
   #usedBytes = 0;
   #tick = 0;
 
@@ -98,8 +101,25 @@ export class VariantStore {
     if (siblings.size > (this.options.mostVariants ?? Infinity)) {
       removals.push(this.#remove(this.#leastWorthy(siblings.values()), 'sibling'));
     }
+    removals.push(...this.enforceQuota(variant.chunk.tenant));
     while (this.#usedBytes > this.options.capacityBytes) {
       removals.push(this.#remove(this.#leastWorthy(this.#variants.values()), 'evicted'));
+    }
+    return removals;
+  }
+
+  /** Bytes that the variants of a tenant take. */
+  usedBytesOf(tenant: string): number {
+    return this.#tenantBytes.get(tenant) ?? 0;
+  }
+
+  /** Modifies state: a tenant's least worthy variants leave until the rest is within its quota. */
+  enforceQuota(tenant: string): readonly Removal[] {
+    const quota = this.options.quotaBytes?.(tenant) ?? Infinity;
+    const removals: Removal[] = [];
+    while (this.usedBytesOf(tenant) > quota) {
+      const own = this.variants().filter(({ chunk }) => chunk.tenant === tenant);
+      removals.push(this.#remove(this.#leastWorthy(own), 'quota'));
     }
     return removals;
   }
@@ -134,8 +154,15 @@ export class VariantStore {
     const siblings = this.#byChunk.get(variant.chunk.id) ?? new Map<VariantId, Variant>();
     siblings.set(variant.id, variant);
     this.#byChunk.set(variant.chunk.id, siblings);
-    this.#usedBytes += variant.sizeBytes;
+    this.#count(variant.chunk.tenant, variant.sizeBytes);
     this.options.eviction.onStored(variant, this.#tick);
+  }
+
+  #count(tenant: string, bytes: number): void {
+    this.#usedBytes += bytes;
+    const used = this.usedBytesOf(tenant) + bytes;
+    if (used === 0) this.#tenantBytes.delete(tenant);
+    else this.#tenantBytes.set(tenant, used);
   }
 
   #remove(variant: Variant, reason: Removal['reason']): Removal {
@@ -143,7 +170,7 @@ export class VariantStore {
     const siblings = this.#byChunk.get(variant.chunk.id)!;
     siblings.delete(variant.id);
     if (siblings.size === 0) this.#byChunk.delete(variant.chunk.id);
-    this.#usedBytes -= variant.sizeBytes;
+    this.#count(variant.chunk.tenant, -variant.sizeBytes);
     this.options.eviction.onRemoved(variant);
     return { variant, reason };
   }

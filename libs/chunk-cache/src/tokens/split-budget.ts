@@ -32,9 +32,9 @@ const fill = (shares: number[], claims: readonly BudgetClaim[], budget: number):
     );
     const sum = open.reduce((total, need) => total + need, 0);
     if (sum <= 0) break;
-    const unit = left / sum;
+    const spread = left;
     for (const [index, need] of open.entries()) {
-      const added = Math.min(claims[index]!.lengthTokens - shares[index]!, need * unit);
+      const added = Math.min(claims[index]!.lengthTokens - shares[index]!, spread * (need / sum));
       shares[index]! += added;
       left -= added;
     }
