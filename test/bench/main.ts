@@ -1,12 +1,17 @@
 import { writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
 import { Command, Option } from 'commander';
 import Table from 'cli-table3';
 import { benchKernel, type KernelRow } from './kernel.js';
+import { benchLab, readPrograms, type LabRow } from './lab.js';
 import { benchService, type ServiceResults } from './turns.js';
 
 const PROGRAMS = [100, 1_000, 10_000, 100_000];
 const POLICIES = ['holdfast', 'continuum', 'vllm-fcfs'];
-const PARTS = ['kernel', 'service'] as const;
+const SIMULATED_PROGRAMS = [1_000, 10_000, 100_000];
+const PARTS = ['kernel', 'service', 'lab'] as const;
+/** Comes with the lab; from test/dist/bench. */
+const BUNDLED_TRACE = fileURLToPath(new URL('../../../apps/lab/data/traces/claude-code.jsonl.gz', import.meta.url));
 
 const say = (what: string): void => void process.stderr.write(`${what} ...\n`);
 const whole = (value: number): string => Math.round(value).toLocaleString('en');
@@ -37,6 +42,27 @@ const printKernel = (rows: readonly KernelRow[]): void =>
       row.p99Micros.toFixed(1),
       whole(row.maxMicros),
       whole(row.eventsPerSecond),
+    ]),
+  );
+
+const labRows = async (trace: string): Promise<readonly LabRow[]> => {
+  const programs = await readPrograms(trace);
+  return SIMULATED_PROGRAMS.map((count) => {
+    say(`lab, ${whole(count)} programs of ${trace}`);
+    return benchLab(programs, count);
+  });
+};
+
+const printLab = (rows: readonly LabRow[]): void =>
+  print(
+    'Lab: infinite pins at load 0.8 on one engine; seconds are of CPU, so what else runs does not count',
+    ['programs', 'turns', 'CPU s', 'turns/CPU s', 'peak MiB'],
+    rows.map((row) => [
+      whole(row.programs),
+      whole(row.turns),
+      row.cpuSeconds.toFixed(1),
+      whole(row.turnsPerCpuSecond),
+      whole(row.peakMemoryMiB),
     ]),
   );
 
@@ -73,14 +99,18 @@ const main = async (): Promise<void> => {
   const command = new Command('npm run bench --')
     .description('Measures Holdfast. Figures of one run compare with each other; another machine gives others.')
     .option('--json <file>', 'write the results as JSON')
+    .option('--trace <file>', 'programs that the lab simulates', BUNDLED_TRACE)
     .addOption(new Option('--only <part>', 'one part').choices(PARTS))
     .parse();
-  const { json, only } = command.opts<{ json?: string; only?: (typeof PARTS)[number] }>();
-  const kernel = only === 'service' ? [] : kernelRows();
+  const { json, only, trace } = command.opts<{ json?: string; only?: (typeof PARTS)[number]; trace: string }>();
+  const runs = (part: (typeof PARTS)[number]): boolean => only === undefined || only === part;
+  const kernel = runs('kernel') ? kernelRows() : [];
   if (kernel.length > 0) printKernel(kernel);
-  const service = only === 'kernel' ? undefined : await benchService(say);
+  const lab = runs('lab') ? await labRows(trace) : [];
+  if (lab.length > 0) printLab(lab);
+  const service = runs('service') ? await benchService(say) : undefined;
   if (service !== undefined) printService(service);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ kernel, ...service }, null, 2)}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ kernel, lab, ...service }, null, 2)}\n`);
 };
 
 await main();

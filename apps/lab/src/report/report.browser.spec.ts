@@ -32,6 +32,7 @@ const cell = (policy: string, load: number): CellResult => {
     kind: 'cell',
     trace: 'small',
     pool,
+    arrival: { arrivals: 'poisson', sizeHintSigma: null },
     policy,
     load,
     seed: 1,
