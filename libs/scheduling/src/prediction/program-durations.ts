@@ -7,6 +7,8 @@ const RECENT_CALLS = 8;
 const MOST_TOOLS = 16;
 /** Calls of a program's own that everybody's outweigh. */
 const PARENT_CALLS = 4;
+/** As in ToolDurations. */
+const LEAST_PARENT_SHARE = 0.3;
 
 /** What each live program's own last calls took: its repository's test suite takes what it took before. */
 export class ProgramDurations {
@@ -34,7 +36,7 @@ export class ProgramDurations {
     for (const bin of bins) ended[bin]! += 1;
     let [survival, reached] = [1, bins.length];
     for (let bin = 0; bin < HAZARD_BINS; bin += 1) {
-      const weight = PARENT_CALLS * survival;
+      const weight = PARENT_CALLS * Math.max(survival, LEAST_PARENT_SHARE);
       const parent = hazards[bin]!;
       survival *= 1 - parent;
       if (reached + weight > 0) hazards[bin] = (ended[bin]! + weight * parent) / (reached + weight);

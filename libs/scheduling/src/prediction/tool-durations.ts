@@ -7,6 +7,8 @@ import { ProgramDurations } from './program-durations.js';
 
 /** Calls of a population that its parent outweighs. */
 const PARENT_CALLS = 10;
+/** However few calls the parent expects to last so long, it weighs this share: one or two long calls prove no rule. */
+const LEAST_PARENT_SHARE = 0.3;
 /** Earlier calls of a population count half after so many. */
 const HALF_LIFE_CALLS = 500;
 /** Populations remembered: clients name tools and classes. */
@@ -14,8 +16,8 @@ const MOST_POPULATIONS = 2_000;
 
 /**
  * How long tools take, by tool, command class, program class and program. Each population is shrunk to the next larger
- * one, bin by bin: `h = (ended + kappa * S * h_parent) / (reached + kappa * S)` with S the parent's survival, so that a
- * population without calls is its parent, and one that never saw a long call has its parent's tail.
+ * one, bin by bin: `h = (ended + kappa * S * h_parent) / (reached + kappa * S)` with S the parent's survival, at least 0.3,
+ * so that a population without calls is its parent, and one that hardly saw a long call has its parent's tail.
  *
  * all tools > tool > tool and command class > these of one tenant and program class > these of one program.
  */
@@ -72,7 +74,7 @@ export class ToolDurations implements DurationPredictor {
     for (const { reached, ended } of levels) {
       let survival = 1;
       for (let bin = 0; bin < HAZARD_BINS; bin += 1) {
-        const weight = PARENT_CALLS * survival;
+        const weight = PARENT_CALLS * Math.max(survival, LEAST_PARENT_SHARE);
         const parent = hazards[bin]!;
         survival *= 1 - parent;
         if (reached[bin]! + weight > 0) hazards[bin] = (ended[bin]! + weight * parent) / (reached[bin]! + weight);

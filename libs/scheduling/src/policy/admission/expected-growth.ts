@@ -60,6 +60,11 @@ export const expectedGrowthAdmission = (
     return { forecast: new GrowthForecast(), claims, waiting, stay: { seconds: 0, tokens: 0 } };
   },
   observe: (state, fact, now) => observe(parameters, state, fact, now),
+  adopt: (state, { programId, tenantId, home, contextTokens, turn }, now) => {
+    if (home === null) return;
+    const tokens = Math.max(contextTokens, turn?.promptTokens ?? 0);
+    state.claims.set(programId, { engineId: home.engineId, tenantId, tokens, finalTokens: tokens, since: now });
+  },
   admit: (state, candidate, pool) => {
     const { program } = candidate;
     const claim = state.claims.of(program.programId);
@@ -226,6 +231,7 @@ const observe = (
       state.claims.drop(programId);
       return;
     case 'toolCallEnded':
+    case 'toolCallRuns':
   }
 };
 
