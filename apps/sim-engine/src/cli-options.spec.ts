@@ -34,6 +34,15 @@ describe('the command line', () => {
     });
   });
 
+  it('sends spans where it is told to', () => {
+    expect(readCliOptions(rawOf('--otlp-endpoint', 'http://127.0.0.1:4318')).otlpEndpoint).toBe(
+      'http://127.0.0.1:4318',
+    );
+    expect(problemsOf('--otlp-endpoint', '127.0.0.1:4318')).toEqual([
+      '--otlp-endpoint is "127.0.0.1:4318"; allowed: an http or https URL',
+    ]);
+  });
+
   it('draws another epoch for each start, unless it names one', () => {
     expect(readCliOptions(rawOf()).engine.epoch).not.toBe(readCliOptions(rawOf()).engine.epoch);
     expect(readCliOptions(rawOf('--epoch', 'e1')).engine.epoch).toBe('e1');

@@ -12,6 +12,8 @@ export interface CliOptions {
   /** Model seconds per real second. */
   readonly timeScale: number;
   readonly logLevel: string;
+  /** Base address of an OTLP/HTTP receiver; without one no span is recorded. */
+  readonly otlpEndpoint?: string;
   readonly engine: EngineSettings;
 }
 
@@ -71,6 +73,9 @@ const schema = z.object({
   maxPinnedFraction: numeric({ min: 0, max: 1, isReal: true }),
   epoch: label.optional(),
   statsInterval: numeric({ min: 10, max: 600_000 }),
+  otlpEndpoint: z
+    .url({ protocol: /^https?$/, error: ({ input }) => `is "${String(input)}"; allowed: an http or https URL` })
+    .optional(),
   logLevel: oneOf(['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent']),
 });
 
@@ -89,8 +94,15 @@ export const readCliOptions = (raw: RawOptions): CliOptions => {
   const problems = parsed.success ? [] : parsed.error.issues.map(describeIssue);
   problems.push(...hostProblems(raw), ...contextProblems(raw));
   if (!parsed.success || problems.length > 0) throw new CliOptionsError(problems);
-  const { host, port, timeScale, logLevel } = parsed.data;
-  return { host, port, timeScale, logLevel, engine: toSettings(parsed.data) };
+  const { host, port, timeScale, logLevel, otlpEndpoint } = parsed.data;
+  return {
+    host,
+    port,
+    timeScale,
+    logLevel,
+    ...(otlpEndpoint === undefined ? {} : { otlpEndpoint }),
+    engine: toSettings(parsed.data),
+  };
 };
 
 const flagOf = (key: string): string => `--${key.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)}`;

@@ -1,5 +1,5 @@
 import { engineProfileNames } from '@holdfast/simulation';
-import { Command } from 'commander';
+import { Command, Option } from 'commander';
 
 const DESCRIPTION = [
   'A simulated vLLM-style engine: real wire (vllm.grpc.engine.VllmEngine and holdfast.kv.v1.KvControl on one port, with ' +
@@ -41,4 +41,9 @@ export const commandLine = (version: string): Command =>
     .option('--max-pinned-fraction <share>', 'share of the pool that hard pins may take together', '0.95')
     .option('--epoch <name>', 'names this life of the engine (default: random)')
     .option('--stats-interval <ms>', 'model milliseconds between load records on an idle event stream', '1000')
+    .addOption(
+      new Option('--otlp-endpoint <url>', 'where spans of traced requests go, by OTLP over HTTP').env(
+        'OTEL_EXPORTER_OTLP_ENDPOINT',
+      ),
+    )
     .option('--log-level <level>', 'trace, debug, info, warn, error, fatal or silent', 'info');

@@ -1,6 +1,6 @@
 #!/usr/bin/env node
 import { readFileSync } from 'node:fs';
-import { systemClock } from '@holdfast/platform';
+import { startTelemetry, systemClock } from '@holdfast/platform';
 import { pino } from 'pino';
 import { CliOptionsError, readCliOptions } from './cli-options.js';
 import { commandLine } from './command-line.js';
@@ -14,8 +14,14 @@ const { version } = JSON.parse(readFileSync(new URL('../package.json', import.me
 const STOP_DEADLINE_MS = 1_800;
 
 const run = async (): Promise<void> => {
-  const { host, port, timeScale, logLevel, engine: settings } = readCliOptions(commandLine(version).parse().opts());
+  const options = readCliOptions(commandLine(version).parse().opts());
+  const { host, port, timeScale, logLevel, otlpEndpoint, engine: settings } = options;
   const logger = pino({ level: logLevel, name: 'sim-engine' }, pino.destination(2));
+  const telemetry = startTelemetry({
+    serviceName: 'holdfast-sim-engine',
+    serviceVersion: version,
+    ...(otlpEndpoint === undefined ? {} : { endpoint: otlpEndpoint }),
+  });
   const engine = await startSimEngine({
     settings,
     host,
@@ -36,7 +42,11 @@ const run = async (): Promise<void> => {
     isStopping = true;
     logger.info({ signal }, 'engine stops');
     setTimeout(() => process.exit(1), STOP_DEADLINE_MS).unref();
-    void engine.close().then(() => process.exit(0));
+    // Spans that the receiver does not take in this time are given up with the process.
+    void engine
+      .close()
+      .then(() => telemetry.shutdown())
+      .then(() => process.exit(0));
   };
   process.on('SIGTERM', stop);
   process.on('SIGINT', stop);

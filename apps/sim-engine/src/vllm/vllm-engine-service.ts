@@ -11,6 +11,7 @@ import { modelInfo, serverInfo } from './engine-info.js';
 import { GenerateReply } from './generate-reply.js';
 import type { KvEventFeed } from './kv-event-feed.js';
 import { type LoadFigures, schedulerLoad } from './load-report.js';
+import { RequestSpan } from './request-span.js';
 
 /** What the service is made of. */
 export interface VllmEngineOptions {
@@ -34,6 +35,7 @@ type GenerateCall = ServerWritableStream<vllm.GenerateRequest, vllm.GenerateResp
 /** A request that waits or runs. */
 interface LiveRequest {
   readonly reply: GenerateReply;
+  readonly span: RequestSpan;
   readonly promptTokens: number;
 }
 
@@ -85,8 +87,9 @@ export class VllmEngineService {
 
   /** Ends every live request with an error. Modifies state. */
   close(error: unknown): void {
-    for (const [requestId, { reply }] of this.live) {
+    for (const [requestId, { reply, span }] of this.live) {
       this.options.driver.abort(requestId);
+      span.aborted();
       reply.fail(error);
     }
     this.live.clear();
@@ -99,13 +102,15 @@ export class VllmEngineService {
     const accepted = acceptRequest(call.request, settings);
     const reply = new GenerateReply(call, accepted, settings.epoch);
     const { promptIds, plan, hints } = accepted;
+    const span = new RequestSpan({ metadata: call.metadata, requestId, promptTokens: promptIds.length });
     call.on('cancelled', () => {
       reply.close();
       if (this.live.get(requestId)?.reply !== reply) return;
       this.live.delete(requestId);
       driver.abort(requestId);
+      span.aborted();
     });
-    this.live.set(requestId, { reply, promptTokens: promptIds.length });
+    this.live.set(requestId, { reply, span, promptTokens: promptIds.length });
     driver.submit(
       {
         requestId,
@@ -119,9 +124,13 @@ export class VllmEngineService {
         ...(hints?.pin === undefined ? {} : { pin: hints.pin }),
       },
       {
-        onTokens: (tokenIds, cachedTokens) => reply.onTokens(tokenIds, cachedTokens),
+        onTokens: (tokenIds, cachedTokens) => {
+          span.output();
+          reply.onTokens(tokenIds, cachedTokens);
+        },
         onFinished: (finished, at) => {
           this.live.delete(requestId);
+          span.finished(finished);
           reply.onFinished(finished, at);
         },
       },
@@ -155,6 +164,7 @@ export class VllmEngineService {
       // Steps that were due complete first, so the request may end by itself here.
       if (!this.options.driver.abort(requestId)) continue;
       this.live.delete(requestId);
+      request.span.aborted();
       request.reply.onAborted();
     }
     return {};
