@@ -37,6 +37,7 @@ export type { LiveProgram, TextTurn } from './repositories/live-programs.js';
 export type { TurnSummary } from './repositories/mapping.js';
 export { AuditRepository, RegisteredEngineRepository } from './repositories/operations-repositories.js';
 export type { Page } from './repositories/page.js';
+export { decodePageToken, encodePageToken } from './repositories/page.js';
 export type { PoolOwner } from './repositories/policy-repository.js';
 export { PolicyRepository } from './repositories/policy-repository.js';
 export type { ProgramFilter } from './repositories/program-repository.js';
@@ -48,6 +49,8 @@ export {
   RequestRepository,
   ToolCallRepository,
 } from './repositories/record-repositories.js';
+export type { TimelineEntry } from './repositories/timeline-repository.js';
+export { TimelineRepository } from './repositories/timeline-repository.js';
 export type { RecordedProgramRow, RecordedTurnRow } from './repositories/recorded-programs.js';
 export { RecordedProgramRepository } from './repositories/recorded-programs.js';
 export type { EndedToolCall, StoredStatistics } from './repositories/statistics-repository.js';

@@ -81,6 +81,7 @@ export const programRow = (changes: Partial<ProgramRow> & Pick<ProgramRow, 'prog
   startedAt: instant(1_700_000_000_123_456),
   lastActiveAt: instant(1_700_000_000_123_456),
   turnsFinished: 0,
+  priority: 0,
   toolCallsEnded: 0,
   contextTokens: 0,
   promptTokens: 0,

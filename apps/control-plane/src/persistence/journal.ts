@@ -21,7 +21,7 @@ import type {
 import type { Decision, DecisionOutcome, Instant, ProgramView } from '@holdfast/scheduling';
 import type { PreparedPrompt } from '../programs/program-context.js';
 import type { LiveProgram, OpenToolCall } from '../programs/live-program.js';
-import { stateOf } from '../programs/program-to-proto.js';
+import { programRowOf } from '../programs/program-row.js';
 import type { LoopStep } from '../scheduling/scheduler-loop.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { DomainError } from '@holdfast/platform';
@@ -91,26 +91,7 @@ export class Journal {
   }
 
   program(program: LiveProgram, view: ProgramView | null): void {
-    const { facts, counts, end, trace } = program;
-    this.#save('program', {
-      ...facts,
-      expectedTurns: facts.expectedTurns ?? null,
-      expectedTokens: facts.expectedTokens ?? null,
-      poolId: this.#poolId,
-      state: stateOf(program, view),
-      lastActiveAt: program.lastActiveAt,
-      endedAt: end?.at ?? null,
-      endMessage: end?.message ?? null,
-      turnsFinished: counts.turnsFinished,
-      toolCallsEnded: counts.toolCallsEnded,
-      contextTokens: program.contextTokens,
-      promptTokens: counts.promptTokens,
-      cachedTokens: counts.cachedTokens,
-      outputTokens: counts.outputTokens,
-      recomputedTokens: counts.recomputedTokens,
-      engineId: view?.engineId ?? null,
-      traceparent: trace.traceparent ?? null,
-    });
+    this.#save('program', programRowOf(program, view, this.#poolId));
   }
 
   turnSubmitted(turn: LiveTurn, { ordinal, inputKind, prompt, messages }: TurnEntry): void {

@@ -65,6 +65,8 @@ export class LiveProgram {
   /** The conversation since its last whole restart; spilled with the context. */
   textTurns: TextTurn[] = [];
   contextTokens: number;
+  /** Larger is served first. */
+  priority: number;
   /** The turn that has not ended. */
   turn: LiveTurn | null = null;
   /** Of that turn. */
@@ -88,6 +90,7 @@ export class LiveProgram {
     readonly counts?: ProgramCounts;
     readonly context: ProgramContext | null;
     readonly contextTokens: number;
+    readonly priority?: number;
     readonly lastActiveAt: Instant;
     readonly isRestored: boolean;
   }) {
@@ -96,6 +99,7 @@ export class LiveProgram {
     this.counts = init.counts ?? emptyCounts();
     this.context = init.context;
     this.contextTokens = init.contextTokens;
+    this.priority = init.priority ?? 0;
     this.lastActiveAt = init.lastActiveAt;
     this.isRestored = init.isRestored;
   }

@@ -1,11 +1,12 @@
 import { program as wire, timestampFromProto } from '@holdfast/contracts';
 import { invalidFields } from '@holdfast/platform';
-import type { ProgramFilter, ProgramRow, StoredProgramState } from '@holdfast/persistence';
-import { instant } from '@holdfast/scheduling';
+import type { Page, ProgramFilter, ProgramRow, StoredProgramState } from '@holdfast/persistence';
+import { instant, type ProgramId } from '@holdfast/scheduling';
 import type { Writable } from 'node:stream';
 import { programNotFound } from './program-errors.js';
+import { programRowOf } from './program-row.js';
 import type { ProgramServices } from './program-services.js';
-import { liveProgramToProto, programRowToProto, stateOf, statesFromProto } from './program-to-proto.js';
+import { liveProgramToProto, programRowToProto, statesFromProto } from './program-to-proto.js';
 import { checkRequest, requestSchemas } from './request-schemas.js';
 
 const DEFAULT_PAGE_SIZE = 50;
@@ -24,34 +25,59 @@ export const getProgram = async (
   return { program: programRowToProto(row) };
 };
 
+/** A program as it is now; undefined when nobody ever had one of this id. */
+export const currentProgramRow = async (
+  services: ProgramServices,
+  programId: ProgramId,
+): Promise<ProgramRow | undefined> => rowInMemory(services, programId) ?? (await services.programs.get(programId));
+
+/** Which programs to list. */
+export type CurrentProgramFilter = Pick<
+  ProgramFilter,
+  'pageSize' | 'pageToken' | 'states' | 'startedAfter' | 'tenantId'
+>;
+
 /** A page of programs, newest first. Which programs there are comes from the database, where they stand from memory. */
+export const listCurrentPrograms = async (
+  services: ProgramServices,
+  filter: CurrentProgramFilter,
+): Promise<Page<ProgramRow>> => {
+  const wanted = filter.states ?? [];
+  const items: ProgramRow[] = [];
+  let pageToken = filter.pageToken ?? '';
+  // Rows whose state has moved on since it was stored drop out, so a page may take more than one read. The next page
+  // starts where a read ended, so a read asks for no more than the page still needs.
+  do {
+    const page = await services.programs.list({
+      ...filter,
+      states: storedStates(wanted),
+      pageSize: filter.pageSize - items.length,
+      pageToken,
+    });
+    for (const stored of page.items) {
+      const row = rowInMemory(services, stored.programId) ?? stored;
+      if (wanted.length === 0 || wanted.includes(row.state)) items.push(row);
+    }
+    pageToken = page.nextPageToken ?? '';
+  } while (items.length < filter.pageSize && pageToken !== '');
+  return pageToken === '' ? { items } : { items, nextPageToken: pageToken };
+};
+
+/** The rpc: a page of the caller's programs. */
 export const listPrograms = async (
   services: ProgramServices,
   request: wire.ListProgramsRequest,
   tenantId: string,
 ): Promise<wire.ListProgramsResponse> => {
   checkRequest(requestSchemas.listPrograms, request);
-  const wanted = request.states.flatMap((state) => statesFromProto(state) ?? []);
-  const pageSize = request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize;
-  const filter: ProgramFilter = { tenantId, pageSize, states: storedStates(wanted), ...startedAfter(request) };
-  const programs: wire.Program[] = [];
-  let pageToken = request.pageToken;
-  // Rows whose state has moved on since it was stored drop out, so a page may take more than one read. The next page
-  // starts where a read ended, so a read asks for no more than the page still needs.
-  do {
-    const page = await services.programs.list({
-      ...filter,
-      pageSize: pageSize - programs.length,
-      ...(pageToken === '' ? {} : { pageToken }),
-    });
-    for (const row of page.items) {
-      if (wanted.length === 0 || wanted.includes(currentState(services, row))) {
-        programs.push(inMemory(services, row.programId) ?? programRowToProto(row));
-      }
-    }
-    pageToken = page.nextPageToken ?? '';
-  } while (programs.length < pageSize && pageToken !== '');
-  return { programs, nextPageToken: pageToken };
+  const { items, nextPageToken } = await listCurrentPrograms(services, {
+    tenantId,
+    pageSize: request.pageSize === 0 ? DEFAULT_PAGE_SIZE : request.pageSize,
+    pageToken: request.pageToken,
+    states: request.states.flatMap((state) => statesFromProto(state) ?? []),
+    ...startedAfter(request),
+  });
+  return { programs: items.map(programRowToProto), nextPageToken: nextPageToken ?? '' };
 };
 
 /**
@@ -102,9 +128,9 @@ const inMemory = (services: ProgramServices, programId: string): wire.Program | 
   return program === undefined ? undefined : liveProgramToProto(program, services.pool.program(programId));
 };
 
-const currentState = (services: ProgramServices, row: ProgramRow): StoredProgramState => {
-  const program = services.book.find(row.programId);
-  return program === undefined ? row.state : stateOf(program, services.pool.program(row.programId));
+const rowInMemory = (services: ProgramServices, programId: ProgramId): ProgramRow | undefined => {
+  const program = services.book.find(programId);
+  return program === undefined ? undefined : programRowOf(program, services.pool.program(programId), services.poolId);
 };
 
 /** A live program's stored state may be behind, so all live states are read when one is wanted. */

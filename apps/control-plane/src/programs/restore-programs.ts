@@ -55,6 +55,7 @@ const revive = (stored: Omit<StoredProgram, 'context'>, context: Uint32Array): L
     },
     context: new ProgramContext(context),
     contextTokens: context.length,
+    priority: row.priority,
     lastActiveAt: row.lastActiveAt,
     isRestored: true,
   });

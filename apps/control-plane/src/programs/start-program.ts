@@ -135,6 +135,7 @@ export const programStartedEvent = (program: LiveProgram): Parameters<ProgramSer
     idleLimit,
     contextTokens: program.contextTokens,
     turnsFinished: program.counts.turnsFinished,
+    ...(program.priority === 0 ? {} : { priority: program.priority }),
     ...(expectedTurns === undefined ? {} : { expectedTurns }),
     ...(expectedTokens === undefined ? {} : { expectedTokens }),
   };

@@ -40,6 +40,8 @@ export interface ProgramRow {
   readonly model: string;
   readonly programClass: string;
   readonly state: StoredProgramState;
+  /** Larger is served first; 0 unless an operator changed it. */
+  readonly priority: number;
   readonly expectedTurns?: number | null;
   readonly expectedTokens?: number | null;
   readonly idleLimit: Duration;

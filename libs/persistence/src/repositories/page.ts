@@ -25,7 +25,7 @@ export function decodePageToken<const Shape extends readonly ('string' | 'number
     Array.isArray(parts) &&
     parts.length === shape.length &&
     shape.every((type, index) => typeof parts[index] === type) &&
-    parts.every((part) => typeof part !== 'number' || Number.isSafeInteger(part));
+    parts.every((part) => (typeof part === 'number' ? Number.isSafeInteger(part) : !part.includes('\0')));
   if (!isExpected) {
     const description = `is ${JSON.stringify(token)}; allowed: the next_page_token of the answer before`;
     throw invalidFields([{ field: 'page_token', description }]);

@@ -8,6 +8,23 @@ import { type Page, decodePageToken, requirePageSize, toPage } from './page.js';
 
 const maxPageSize = 1_000;
 
+interface PageOptions {
+  readonly pageSize: number;
+  readonly pageToken?: string;
+  /** The last ones, backwards; without a token. */
+  readonly newestFirst?: boolean;
+}
+
+const direction = ({ newestFirst }: PageOptions): 'asc' | 'desc' => (newestFirst === true ? 'desc' : 'asc');
+
+/** Rows after the token's, in the order of a time and an id. */
+const afterRow = (pageToken: string | undefined, time: string, id: string): object => {
+  if (pageToken === undefined || pageToken === '') return {};
+  const [atMicros, lastId] = decodePageToken(pageToken, ['number', 'string']);
+  const at = BigInt(atMicros);
+  return { OR: [{ [time]: { gt: at } }, { [time]: at, [id]: { gt: lastId } }] };
+};
+
 /** A decision and the kernel that made it. */
 export interface StoredDecision extends DecisionRow {
   readonly poolId: string;
@@ -21,14 +38,14 @@ export class DecisionRepository {
   /** Decisions about a program, oldest first. */
   async listByProgram(
     programId: ProgramId,
-    page: { readonly pageSize: number; readonly pageToken?: string },
+    page: PageOptions & { readonly kind?: DecisionRow['kind'] },
   ): Promise<Page<StoredDecision>> {
     const pageSize = requirePageSize(page.pageSize, maxPageSize);
     const after = page.pageToken ? afterDecision(page.pageToken) : {};
     const rows = await fromStorage(() =>
       prismaOf(this.database).decision.findMany({
-        where: { programId, ...after },
-        orderBy: [{ at: 'asc' }, { fencingToken: 'asc' }, { decisionId: 'asc' }],
+        where: { programId, ...(page.kind === undefined ? {} : { kind: page.kind }), ...after },
+        orderBy: [{ at: direction(page) }, { fencingToken: direction(page) }, { decisionId: direction(page) }],
         take: pageSize + 1,
       }),
     );
@@ -63,16 +80,17 @@ export class ToolCallRepository {
     return row === null ? undefined : toToolCallRow(row);
   }
 
-  /** Tool calls of a program, oldest first, at most `limit`. */
-  async listByProgram(programId: ProgramId, limit = maxPageSize): Promise<ToolCallRow[]> {
+  /** Tool calls of a program, oldest first. */
+  async listByProgram(programId: ProgramId, page: PageOptions): Promise<Page<ToolCallRow>> {
+    const pageSize = requirePageSize(page.pageSize, maxPageSize);
     const rows = await fromStorage(() =>
       prismaOf(this.database).toolCall.findMany({
-        where: { programId },
-        orderBy: [{ beganAt: 'asc' }, { toolCallId: 'asc' }],
-        take: limit,
+        where: { programId, ...afterRow(page.pageToken, 'beganAt', 'toolCallId') },
+        orderBy: [{ beganAt: direction(page) }, { toolCallId: direction(page) }],
+        take: pageSize + 1,
       }),
     );
-    return rows.map(toToolCallRow);
+    return toPage(rows, pageSize, { item: toToolCallRow, position: (row) => [Number(row.beganAt), row.toolCallId] });
   }
 }
 
@@ -80,16 +98,17 @@ export class ToolCallRepository {
 export class PinRepository {
   constructor(private readonly database: Database) {}
 
-  /** Pins of a program, oldest first, at most `limit`. */
-  async listByProgram(programId: ProgramId, limit = maxPageSize): Promise<PinRow[]> {
+  /** Pins of a program, oldest first. */
+  async listByProgram(programId: ProgramId, page: PageOptions): Promise<Page<PinRow>> {
+    const pageSize = requirePageSize(page.pageSize, maxPageSize);
     const rows = await fromStorage(() =>
       prismaOf(this.database).pin.findMany({
-        where: { programId },
-        orderBy: [{ setAt: 'asc' }, { pinId: 'asc' }],
-        take: limit,
+        where: { programId, ...afterRow(page.pageToken, 'setAt', 'pinId') },
+        orderBy: [{ setAt: direction(page) }, { pinId: direction(page) }],
+        take: pageSize + 1,
       }),
     );
-    return rows.map(toPinRow);
+    return toPage(rows, pageSize, { item: toPinRow, position: (row) => [Number(row.setAt), row.pinId] });
   }
 }
 

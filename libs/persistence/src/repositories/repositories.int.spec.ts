@@ -355,10 +355,10 @@ describe('records', () => {
     const toolCalls = new ToolCallRepository(storage.database);
     const stored = { ...call, endedAt: startedAt(3), outcome: 'failed' };
     expect(await toolCalls.get('p', 'c')).toEqual(stored);
-    expect(await toolCalls.listByProgram('p')).toEqual([stored]);
-    expect(await new PinRepository(storage.database).listByProgram('p')).toEqual([
-      { ...pin, endedAt: startedAt(2), outcome: 'revoked', reason: 'growth' },
-    ]);
+    expect(await toolCalls.listByProgram('p', { pageSize: 1 })).toEqual({ items: [stored] });
+    expect(await new PinRepository(storage.database).listByProgram('p', { pageSize: 1 })).toEqual({
+      items: [{ ...pin, endedAt: startedAt(2), outcome: 'revoked', reason: 'growth' }],
+    });
     const request = await new RequestRepository(storage.database).find('s', 'r');
     expect([...(request?.result ?? [])]).toEqual([0, 255]);
     expect(await new RequestRepository(storage.database).find('s', 'other')).toBeUndefined();

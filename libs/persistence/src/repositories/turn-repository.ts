@@ -11,6 +11,8 @@ const maxPageSize = 1_000;
 export interface TurnPageRequest {
   readonly pageSize: number;
   readonly pageToken?: string;
+  /** The last ones, backwards; without a token. */
+  readonly newestFirst?: boolean;
 }
 
 /** Reads turns. Errors: DomainError STORAGE_UNAVAILABLE while the database is away. */
@@ -40,11 +42,16 @@ export class TurnRepository {
   /** Turns of a program in order, without their tokens. */
   async listByProgram(programId: ProgramId, page: TurnPageRequest): Promise<Page<TurnSummary>> {
     const pageSize = requirePageSize(page.pageSize, maxPageSize);
-    const [ordinal, turnId] = page.pageToken ? decodePageToken(page.pageToken, ['number', 'string']) : [-1, ''];
+    const [after, turnId] = page.pageToken ? decodePageToken(page.pageToken, ['number', 'string']) : [-1, ''];
+    // Whatever a token says, the column is a 32-bit integer.
+    const ordinal = Math.min(Math.max(after, -1), 2 ** 31 - 1);
     const rows = await fromStorage(() =>
       prismaOf(this.database).turn.findMany({
         where: { programId, OR: [{ ordinal: { gt: ordinal } }, { ordinal, turnId: { gt: turnId } }] },
-        orderBy: [{ ordinal: 'asc' }, { turnId: 'asc' }],
+        orderBy:
+          page.newestFirst === true
+            ? [{ ordinal: 'desc' }, { turnId: 'desc' }]
+            : [{ ordinal: 'asc' }, { turnId: 'asc' }],
         omit: largeTurnColumns,
         take: pageSize + 1,
       }),

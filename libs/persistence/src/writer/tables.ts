@@ -46,6 +46,7 @@ const program: Table<'program'> = {
     model: text('model'),
     programClass: text('program_class'),
     state: oneOf('program_state')('state'),
+    priority: int('priority'),
     expectedTurns: int('expected_turns'),
     expectedTokens: bigint('expected_tokens'),
     idleLimit: bigint('idle_limit_micros'),
