@@ -48,7 +48,7 @@ def variant(name: str, salt: str = "a") -> Variant:
 
 @pytest.fixture
 def store(tmp_path: Path) -> VariantStore:
-    return VariantStore(KvFolder(tmp_path / "kv"), memory_bytes=1 << 30, disk_bytes=1 << 30)
+    return VariantStore(KvFolder(tmp_path / "kv", fingerprint="tiny"), memory_bytes=1 << 30, disk_bytes=1 << 30)
 
 
 @pytest.fixture
@@ -170,3 +170,39 @@ def test_the_mean_over_contexts_is_the_mean_of_the_spans(executor: Executor, sto
     assert not isinstance(found, Miss)
     assert distance(found.span.keys, (spans[0].keys + spans[1].keys) / 2) < 1e-6
     assert not stored.is_canonical
+
+
+def test_what_a_request_captures_equals_a_build_behind_the_same_tokens(executor: Executor, store: VariantStore) -> None:
+    parts = Plan((Segment(0, 0, 20, Work.COMPUTE), Segment(1, 20, 60, Work.COMPUTE), Segment(2, 60, 70, Work.COMPUTE)))
+    done = executor.prefill(PROMPT, parts, salt="a", room=0, captures=[1])
+    captured = executor.capture(done, 1, variant("v"), PROMPT)
+    built = executor.build(variant("w"), [SYSTEM], CHUNK, blocks=[(0, 20)])
+    found = [
+        store.load(item.variant_id, generation=1, salt="a", digest=built.token_digest) for item in (captured, built)
+    ]
+    spans = [item.span for item in found if not isinstance(item, Miss)]
+    assert distance(spans[0].keys, spans[1].keys) < 1e-5
+    assert captured.prefix_digest == built.prefix_digest
+    assert captured.is_canonical
+    assert done.masses[1].intra == pytest.approx(built.stats.intra, abs=1e-4)
+
+
+def test_masses_of_a_segment_sum_to_one_a_token(executor: Executor) -> None:
+    done = executor.prefill(
+        PROMPT, segments(replace(REUSE, work=Work.COMPUTE, variant_id="")), salt="a", room=0, captures=[0, 1, 2]
+    )
+    for at, length in enumerate((20, 40, 10)):
+        assert sum(done.masses[at].inter) + done.masses[at].intra == pytest.approx(length, rel=1e-4)
+    # The first segment draws attention whatever it says and does not count.
+    assert sum(done.masses[1].token_inter) == 0
+    assert sum(done.masses[2].token_inter) == pytest.approx(done.masses[2].inter[1], rel=1e-4)
+
+
+def test_a_capture_behind_reused_kv_is_not_canonical_and_never_serves_as_a_prefix(
+    executor: Executor,
+) -> None:
+    executor.build(variant("v"), [[3] * 50], CHUNK)
+    done = executor.prefill(PROMPT, segments(REUSE), salt="a", room=0, captures=[0, 1, 2])
+    stored = [executor.capture(done, at, variant(f"c{at}"), PROMPT) for at in range(3)]
+    assert [item.is_canonical for item in stored] == [True, False, False]
+    assert [bool(item.prefix_digest) for item in stored] == [True, False, False]

@@ -18,6 +18,7 @@ class Reason(Enum):
     ENGINE_CAPABILITY_MISSING = "ENGINE_CAPABILITY_MISSING"
     ENGINE_DEADLINE = "ENGINE_DEADLINE"
     CALLER_CANCELLED = "CALLER_CANCELLED"
+    QUEUE_FULL = "QUEUE_FULL"
 
 
 class ChunkEngineError(Exception):
@@ -35,3 +36,11 @@ def field_invalid(field: str, value: object, allowed: str) -> ChunkEngineError:
 
 class ModelFolderError(Exception):
     """The model folder is not one that this engine can run."""
+
+
+class ServerAddressError(Exception):
+    """The server cannot listen where it was told to."""
+
+
+class FolderInUseError(Exception):
+    """Another engine keeps its variants in the folder."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 
 from holdfast_chunks.bench.cache_craft import recompute_score, split
@@ -13,6 +13,8 @@ from holdfast_chunks.kv.variant import Variant
 from holdfast_chunks.run.plan import Fix, Plan, RequestFix, Segment, Selector, Work
 
 SHARES = (0.05, 0.10, 0.20, 0.30, 0.50)
+#: Rows that a verdict compares.
+CORE = {"reuse@0", "cache-craft@0.2", "cache-craft@0.3", *(f"holdfast@{share:g}" for share in (0, *SHARES[1:]))}
 
 
 class Store(Enum):
@@ -34,8 +36,8 @@ class Method:
     store: Store
     share: float
     selector: Selector = Selector.FIRST
-    #: Tokens at the start of each chunk that come first, before those that the selector prefers.
-    first_tokens: int = 0
+    #: A verdict rests on it: it is measured on every item, the others on some.
+    is_core: bool = False
 
     @property
     def key(self) -> str:
@@ -44,15 +46,15 @@ class Method:
 
 
 def all_methods() -> list[Method]:
-    """Every row but `full`, which is the reference, and `prefix`, whose share is found."""
+    """Every row but `full`, which is the reference."""
     swept = (
         ("random", Store.LATEST, Selector.RANDOM),
         ("first", Store.LATEST, Selector.FIRST),
         ("cacheblend", Store.LATEST, Selector.KV_DEVIATION),
         ("cache-craft", Store.CLOSEST, Selector.INTER),
-        ("holdfast", Store.HOLDFAST, Selector.VALUE),
+        ("holdfast", Store.HOLDFAST, Selector.QUERY),
     )
-    return [
+    methods = [
         Method("prefix", Store.NOTHING, 1.0),
         Method("reuse", Store.LATEST, 0.0),
         Method("cache-craft", Store.CLOSEST, 0.0),
@@ -61,10 +63,11 @@ def all_methods() -> list[Method]:
         # Stores without knowledge of the request, and what each lever of `holdfast` gives alone.
         Method("system-store", Store.SYSTEM, 0.0),
         Method("neutral-store", Store.NEUTRAL, 0.0),
-        *(Method("holdfast-tokens-only", Store.CLOSEST, share, Selector.VALUE) for share in (0.20, 0.30)),
-        *(Method("holdfast-store-only", Store.HOLDFAST, share, Selector.FIRST) for share in (0.20, 0.30)),
-        *(Method("neutral-holdfast", Store.NEUTRAL, share, Selector.VALUE) for share in (0.20, 0.30)),
+        Method("holdfast-tokens-only", Store.CLOSEST, 0.20, Selector.QUERY),
+        Method("holdfast-store-only", Store.HOLDFAST, 0.20, Selector.FIRST),
+        *(Method("neutral-holdfast", Store.NEUTRAL, share, Selector.QUERY) for share in (0.20, 0.30)),
     ]
+    return [replace(method, is_core=method.key in CORE) for method in methods]
 
 
 def plan_of(method: Method, sample_system: int, item: Item, stores: Stores) -> Plan:
@@ -83,7 +86,7 @@ def plan_of(method: Method, sample_system: int, item: Item, stores: Stores) -> P
         counts = split(budget, _even(variants), CHUNK_TOKENS)
         fixes = [Fix(Selector.PLAN, tokens=((0, count),)) if count else None for count in counts]
     elif budget:
-        request = RequestFix(method.selector, budget, method.first_tokens, seed=item.index)
+        request = RequestFix(method.selector, budget, seed=item.index)
     return Plan(tuple(_segments(sample_system, item, variants, fixes, stores)), request)
 
 
@@ -104,7 +107,7 @@ def _variants(store: Store, item: Item, stores: Stores) -> list[Variant | None]:
         first = next((variant for variant in stores.past[0] if _is_exact(0, variant)), None)
         return [first, *(None for _ in places[1:])]
     if store is Store.SYSTEM:
-        return list(stores.behind_system)
+        return [stores.behind_system(place) for place in places]
     if store is Store.LATEST:
         return [seen[-1] for seen in stores.past]
     if store is Store.CLOSEST:
@@ -113,7 +116,7 @@ def _variants(store: Store, item: Item, stores: Stores) -> list[Variant | None]:
             for place in places
         ]
     means = stores.neutral if store is Store.NEUTRAL else stores.mean_of_past
-    return [stores.behind_system[0], *means[1:]]
+    return [stores.behind_system(0), *(means(place) for place in places[1:])]
 
 
 def _segments(

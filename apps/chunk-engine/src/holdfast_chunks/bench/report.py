@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -28,6 +28,7 @@ class Row:
     """Means of one method over the items."""
 
     method: str
+    items: int
     share: float
     kl: float
     kl_low: float
@@ -41,6 +42,7 @@ class Row:
         """The row as the file has it."""
         return {
             "method": self.method,
+            "items": self.items,
             "recomputeShare": self.share,
             "klPerToken": self.kl,
             "klInterval": [self.kl_low, self.kl_high],
@@ -51,13 +53,25 @@ class Row:
         }
 
 
+@dataclass(frozen=True)
+class Difference:
+    """KL of one row less that of another, paired by item, as the file has it."""
+
+    left: str
+    right: str
+    items: int
+    klDifference: float  # noqa: N815 - a field of the JSON
+    interval: tuple[float, float]
+
+
 class Report:
     """What the items show together."""
 
     def __init__(self, by_item: Mapping[int, Mapping[str, Outcome]], title: str) -> None:
         self._items = [by_item[item] for item in sorted(by_item)]
         self._title = title
-        self.rows = [self._row(key) for key in self._items[0]]
+        keys = {key: None for item in self._items for key in item}
+        self.rows = [self._row(key) for key in sorted(keys, key=_order)]
 
     def interval(self, values: Sequence[float]) -> tuple[float, float]:
         """95 % interval of the mean, items drawn with replacement (percentile bootstrap)."""
@@ -66,21 +80,23 @@ class Report:
         found = bootstrap((np.asarray(values),), np.mean, n_resamples=_RESAMPLES, method="percentile", rng=_SEED)
         return float(found.confidence_interval.low), float(found.confidence_interval.high)
 
-    def difference(self, left: str, right: str) -> dict[str, object]:
-        """KL of left less that of right, paired by item."""
-        values = [item[left].kl - item[right].kl for item in self._items]
+    def difference(self, left: str, right: str) -> Difference:
+        """KL of left less that of right, paired by item, over the items that have both."""
+        values = [item[left].kl - item[right].kl for item in self._items if left in item and right in item]
         low, high = self.interval(values)
-        return {"left": left, "right": right, "klDifference": float(np.mean(values)), "interval": [low, high]}
+        return Difference(left, right, len(values), float(np.mean(values)), (low, high))
 
     def table(self) -> str:
         """The table that the command prints."""
         lines = [
             f"{self._title}; {len(self._items)} items",
-            f"{'method':<22}{'share':>7}{'KL/token':>10}{'95 %':>17}{'worst':>8}{'same':>7}{'gold ll':>9}{'TTFT':>7}",
+            f"{'method':<22}{'items':>6}{'share':>7}{'KL/token':>10}{'95 %':>17}{'worst':>8}{'same':>7}"
+            f"{'gold ll':>9}{'TTFT':>7}",
         ]
         lines.extend(
-            f"{row.method:<22}{row.share:>7.3f}{row.kl:>10.4f}{f'[{row.kl_low:.4f} {row.kl_high:.4f}]':>17}"
-            f"{row.kl_worst:>8.3f}{row.same:>7.2f}{row.gold:>9.2f}{row.ttft:>7.3f}"
+            f"{row.method:<22}{row.items:>6}{row.share:>7.3f}{row.kl:>10.4f}"
+            f"{f'[{row.kl_low:.4f} {row.kl_high:.4f}]':>17}{row.kl_worst:>8.3f}{row.same:>7.2f}"
+            f"{row.gold:>9.2f}{row.ttft:>7.3f}"
             for row in self.rows
         )
         lines.extend(f"{'yes' if verdict['met'] else 'NO':<4}{verdict['what']}" for verdict in self.verdicts())
@@ -94,7 +110,7 @@ class Report:
                 "items": len(self._items),
                 "rows": [row.as_json() for row in self.rows if row.method in _METHODS],
                 "others": [row.as_json() for row in self.rows if row.method not in _METHODS],
-                "differences": self._differences(),
+                "differences": [asdict(difference) for difference in self._differences()],
                 "verdicts": self.verdicts(),
             },
             indent=2,
@@ -128,26 +144,33 @@ class Report:
             (f"KL of the neutral store {neutral:.4f} is at most half of {system:.4f}", neutral <= system / 2),
         ]
         for difference in self._differences()[:2]:
-            low, high = difference["interval"]  # type: ignore[misc]
-            text = f"{difference['left']} less {difference['right']}: KL {difference['klDifference']:.4f}"
+            low, high = difference.interval
+            text = f"{difference.left} less {difference.right}: KL {difference.klDifference:.4f}"
             made.append((f"{text} [{low:.4f} {high:.4f}] is below 0", high < 0))
         return [{"what": what, "met": bool(met)} for what, met in made]
 
-    def _differences(self) -> list[dict[str, object]]:
-        pairs = [("holdfast", "cache-craft"), ("holdfast-tokens-only", "cache-craft"), ("holdfast-store-only", "first")]
-        return [self.difference(f"{left}@{share}", f"{right}@{share}") for left, right in pairs for share in (0.2, 0.3)]
+    def _differences(self) -> list[Difference]:
+        pairs = [
+            ("holdfast@0.2", "cache-craft@0.2"),
+            ("holdfast@0.3", "cache-craft@0.3"),
+            ("holdfast-tokens-only@0.2", "cache-craft@0.2"),
+            ("holdfast-store-only@0.2", "first@0.2"),
+            ("cache-craft@0.2", "first@0.2"),
+        ]
+        return [self.difference(left, right) for left, right in pairs]
 
     def _of(self, method: str) -> list[Row]:
         return [row for row in self.rows if row.method == method]
 
     def _row(self, key: str) -> Row:
-        found = [item[key] for item in self._items]
+        found = [item[key] for item in self._items if key in item]
         name, _, nominal = key.partition("@")
         kls = [outcome.kl for outcome in found]
         low, high = self.interval(kls)
         is_swept = nominal not in ("", "1")
         return Row(
             method=name,
+            items=len(found),
             share=float(nominal) if is_swept else float(np.mean([outcome.share for outcome in found])),
             kl=float(np.mean(kls)),
             kl_low=low,
@@ -157,6 +180,13 @@ class Report:
             gold=float(np.mean([outcome.gold for outcome in found])),
             ttft=float(np.mean([outcome.ttft_ratio for outcome in found])),
         )
+
+
+def _order(key: str) -> tuple[int, str, float]:
+    """Rows of the JSON first, in their order, then the others; by share."""
+    name, _, share = key.partition("@")
+    place = _METHODS.index(name) if name in _METHODS else len(_METHODS)
+    return place, name, float(share or 0)
 
 
 def _best(rows: Sequence[Row], ttft: float) -> Row:

@@ -16,7 +16,7 @@ def run_digest(*settings: object) -> str:
     """Names a run: the settings and every source file of the package, so that results of two versions never mix."""
     digest = hashlib.sha256(repr(settings).encode())
     for file in sorted(_PACKAGE.rglob("*.py")):
-        if file.parent.name in {"service", "_generated"} or file.name in {"report.py", "plot.py", "main.py"}:
+        if file.parent.name in {"service", "_generated", "kv"} or file.name in {"report.py", "plot.py", "main.py"}:
             continue
         digest.update(file.read_bytes())
     return digest.hexdigest()[:16]
@@ -36,8 +36,12 @@ class Results:
                 continue  # the line that was being written when the run was cut off: its item is measured again
             self.by_item[raw["item"]] = {key: Outcome(**value) for key, value in raw["outcomes"].items()}
 
+    def of(self, item: int) -> dict[str, Outcome]:
+        """What is known of an item."""
+        return self.by_item.get(item, {})
+
     def add(self, item: int, outcomes: dict[str, Outcome]) -> None:
-        """Keep an item. Modifies the file."""
+        """Keep an item; parts that run beside each other append to one file. Modifies the file."""
         self.by_item[item] = outcomes
         raw = {"item": item, "outcomes": {key: asdict(value) for key, value in outcomes.items()}}
         with self.file.open("a") as stream:

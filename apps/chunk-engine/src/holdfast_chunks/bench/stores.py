@@ -4,83 +4,125 @@ from __future__ import annotations
 
 import random
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import replace
+from functools import cache
+from itertools import pairwise
 
-from holdfast_chunks.bench.sample import Chunk, Item, Sample
-from holdfast_chunks.kv.variant import Variant
-from holdfast_chunks.run.executor import Executor
+from holdfast_chunks.bench.sample import CHUNKS, Chunk, Item, Sample
+from holdfast_chunks.kv.store import Loaded, VariantStore
+from holdfast_chunks.kv.variant import SpanKv, Variant, mean_kv, token_spread
+from holdfast_chunks.run.executor import Executor, stats_of
+from holdfast_chunks.run.plan import Plan, Segment, Work
 
-#: Requests of the past that held each chunk. Each shares three of its five chunks with the request that is measured.
-PAST_REQUESTS = 2
-NEUTRAL_PREFIXES = 8
+SALT = "bench"
+#: Chunks of the measured request that each request of the past held: every chunk was in two of them.
+_SHARED = ((0, 1, 2), (3, 4, 0), (1, 3), (2, 4))
+#: Chunks in each of the fixed neutral prefixes.
 _NEUTRAL_LENGTHS = (1, 2, 3, 4)
-_SHARED = 2
-_FOREIGN = 2
-
-
-@dataclass(frozen=True)
-class Stores:
-    """Variants of the chunks of one item, by chunk."""
-
-    system: str
-    behind_system: tuple[Variant, ...]
-    past: tuple[tuple[Variant, ...], ...]  # by chunk, then by request of the past, the latest last
-    mean_of_past: tuple[Variant, ...]
-    neutral: tuple[Variant, ...]
 
 
 def neutral_prefixes(sample: Sample) -> list[tuple[Chunk, ...]]:
     """The fixed prefixes, the same for every request."""
     passages = iter(sample.neutral())
-    lengths = [_NEUTRAL_LENGTHS[at % len(_NEUTRAL_LENGTHS)] for at in range(NEUTRAL_PREFIXES)]
-    return [tuple(next(passages) for _ in range(length)) for length in lengths]
+    return [tuple(next(passages) for _ in range(length)) for length in _NEUTRAL_LENGTHS]
 
 
-def company(item: Item, place: int, foreign: Sequence[Chunk], seed: int) -> tuple[Chunk, ...]:
-    """What preceded a chunk in a request of the past."""
-    drawn = random.Random(f"{item.index}/{place}/{seed}")  # noqa: S311 - a fixed draw, not a secret
-    others = [chunk for at, chunk in enumerate(item.chunks) if at != place]
-    mates = [*drawn.sample(others, _SHARED), *drawn.sample(list(foreign), _FOREIGN)]
-    drawn.shuffle(mates)
-    return tuple(mates[: drawn.randrange(len(mates) + 1)])
+def past_requests(item: Item, foreign: Sequence[Chunk]) -> list[list[Chunk]]:
+    """The chunks of requests of the past, in their order: two or three of this item among others, five in all."""
+    drawn = random.Random(item.index)  # noqa: S311 - a fixed draw, not a secret
+    chunks = drawn.sample(item.chunks, CHUNKS)
+    requests = []
+    for shared in _SHARED:
+        request = [*(chunks[at] for at in shared), *drawn.sample(list(foreign), CHUNKS - len(shared))]
+        drawn.shuffle(request)
+        requests.append(request)
+    drawn.shuffle(requests)
+    return requests
 
 
-def build_stores(executor: Executor, sample: Sample, item: Item) -> Stores:
-    """Build everything that the methods of the bench choose from. Modifies the store."""
-    builder = _Builder(executor, sample)
-    neutral = neutral_prefixes(sample)
-    foreign = sample.past()
-    past = [[company(item, at, foreign, seed) for seed in range(PAST_REQUESTS)] for at in range(len(item.chunks))]
-    return Stores(
-        system=builder.system(),
-        behind_system=tuple(builder.build("system", chunk, [()]) for chunk in item.chunks),
-        past=tuple(
-            tuple(builder.build(f"past{seed}", chunk, [mates]) for seed, mates in enumerate(seen))
-            for chunk, seen in zip(item.chunks, past, strict=True)
-        ),
-        mean_of_past=tuple(builder.build("mean", chunk, seen) for chunk, seen in zip(item.chunks, past, strict=True)),
-        neutral=tuple(builder.build("neutral", chunk, neutral) for chunk in item.chunks),
-    )
+class StoreBuilder:
+    """Builds what the methods of the bench choose from. Modifies the store."""
 
-
-class _Builder:
-    def __init__(self, executor: Executor, sample: Sample) -> None:
+    def __init__(self, executor: Executor, store: VariantStore, sample: Sample) -> None:
         self._executor = executor
+        self._store = store
         self._sample = sample
+        self._neutral = neutral_prefixes(sample)
+        self._foreign = sample.past()
 
-    def system(self) -> str:
-        return self._executor.build(_named("system", "", ()), [()], self._sample.system).variant_id
+    def stores(self, item: Item) -> Stores:
+        """The stores of one item. Its requests of the past are run; the rest is built when a method asks for it."""
+        past: dict[str, list[Variant]] = {chunk.chunk_id: [] for chunk in item.chunks}
+        for at, request in enumerate(past_requests(item, self._foreign)):
+            for variant in self._run(request, f"past{at}", past):
+                past[variant.chunk_id].append(variant)
+        system = self._executor.build(_named("system", "", ()), [()], self._sample.system).variant_id
+        return Stores(self, item, system, [past[chunk.chunk_id] for chunk in item.chunks])
 
-    def build(self, kind: str, chunk: Chunk, contexts: Sequence[tuple[Chunk, ...]]) -> Variant:
-        variant = _named(f"{kind}/{chunk.chunk_id}", chunk.chunk_id, tuple(mate.chunk_id for mate in contexts[0]))
-        blocks, at = [], len(self._sample.system)
-        for mate in contexts[0]:
-            blocks.append((at, at + len(mate.token_ids)))
-            at += len(mate.token_ids)
-        prefixes = [
-            [*self._sample.system, *(token for mate in mates for token in mate.token_ids)] for mates in contexts
-        ]
-        return self._executor.build(variant, prefixes, chunk.token_ids, blocks)
+    def behind_system(self, chunk: Chunk) -> Variant:
+        """A chunk behind the system prompt: exact in first place."""
+        return self._behind("system", chunk, [()])
+
+    def neutral(self, chunk: Chunk) -> Variant:
+        """The mean of a chunk's KV over the neutral prefixes."""
+        return self._behind("neutral", chunk, self._neutral)
+
+    def _behind(self, kind: str, chunk: Chunk, contexts: Sequence[tuple[Chunk, ...]]) -> Variant:
+        variant = _named(f"{kind}/{chunk.chunk_id}", chunk.chunk_id, ())
+        return self._executor.build(variant, [self._tokens(mates) for mates in contexts], chunk.token_ids)
+
+    def _run(self, request: Sequence[Chunk], name: str, wanted: dict[str, list[Variant]]) -> list[Variant]:
+        """Run a request of the past as far as its last wanted chunk, and keep the wanted ones with their masses."""
+        while request[-1].chunk_id not in wanted:
+            request = request[:-1]
+        tokens = self._tokens(request)
+        lengths = [len(self._sample.system), *(len(chunk.token_ids) for chunk in request)]
+        edges = [sum(lengths[:at]) for at in range(len(lengths) + 1)]
+        plan = Plan(tuple(Segment(at, start, end, Work.COMPUTE) for at, (start, end) in enumerate(pairwise(edges))))
+        places = [at for at, chunk in enumerate(request, start=1) if chunk.chunk_id in wanted]
+        done = self._executor.prefill(tokens, plan, salt=SALT, room=0, captures=places)
+        made = []
+        for at in places:
+            before = tuple(chunk.chunk_id for chunk in request[: at - 1])
+            named = _named(f"{name}/{request[at - 1].chunk_id}", request[at - 1].chunk_id, before)
+            stats = stats_of(done.masses[at], len(before))
+            made.append(self._executor.capture(done, at, replace(named, stats=stats), tokens))
+        return made
+
+    def mean(self, variants: Sequence[Variant]) -> Variant:
+        """The mean of the KV that requests of the past left of a chunk."""
+        spans = [self._span(variant) for variant in variants]
+        first = variants[0]
+        mean = replace(
+            first,
+            variant_id=f"mean/{first.chunk_id}",
+            prefix_digest=b"",
+            is_canonical=False,
+            stats=replace(first.stats, token_spread=token_spread(spans)),
+        )
+        return self._store.put(mean, mean_kv(spans))
+
+    def _span(self, variant: Variant) -> SpanKv:
+        loaded = self._store.load(
+            variant.variant_id, generation=variant.generation, salt=SALT, digest=variant.token_digest
+        )
+        if not isinstance(loaded, Loaded):
+            raise LookupError(f"{variant.variant_id} was just stored and is {loaded.value}")
+        return loaded.span
+
+    def _tokens(self, chunks: Sequence[Chunk]) -> list[int]:
+        return [*self._sample.system, *(token for chunk in chunks for token in chunk.token_ids)]
+
+
+class Stores:
+    """Variants of the chunks of one item, by the chunk's place."""
+
+    def __init__(self, builder: StoreBuilder, item: Item, system: str, past: Sequence[Sequence[Variant]]) -> None:
+        self.system = system
+        self.past = past  # by place, then by request of the past, the latest last
+        self.behind_system = cache(lambda place: builder.behind_system(item.chunks[place]))
+        self.neutral = cache(lambda place: builder.neutral(item.chunks[place]))
+        self.mean_of_past = cache(lambda place: builder.mean(past[place]))
 
 
 def _named(variant_id: str, chunk_id: str, prefix: tuple[str, ...]) -> Variant:
@@ -89,7 +131,7 @@ def _named(variant_id: str, chunk_id: str, prefix: tuple[str, ...]) -> Variant:
         generation=0,
         chunk_id=chunk_id,
         prefix_chunk_ids=prefix,
-        salt="bench",
+        salt=SALT,
         source="musique",
         source_version="",
         token_digest=b"",

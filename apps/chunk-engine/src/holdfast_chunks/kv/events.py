@@ -4,13 +4,25 @@ from __future__ import annotations
 
 from collections import deque
 from dataclasses import dataclass
+from typing import TypedDict, Unpack
 
 _KEPT = 4_096
 
 
+class EventFields(TypedDict, total=False):
+    """What an event may carry."""
+
+    variant_id: str
+    generation: int
+    request_id: str
+    detail: str
+    tier: str
+    bytes_used: int
+
+
 @dataclass(frozen=True)
 class StoreEvent:
-    """One change; `kind` is a name of holdfast.chunk.v1.EventKind without its prefix."""
+    """One change; `kind` and `tier` are names of holdfast.chunk.v1 without their prefixes."""
 
     sequence: int
     kind: str
@@ -18,6 +30,8 @@ class StoreEvent:
     generation: int = 0
     request_id: str = ""
     detail: str = ""
+    tier: str = ""
+    bytes_used: int = 0
 
 
 class EventLog:
@@ -27,12 +41,10 @@ class EventLog:
         self._events: deque[StoreEvent] = deque(maxlen=_KEPT)
         self.sequence = 0
 
-    def add(
-        self, kind: str, *, variant_id: str = "", generation: int = 0, request_id: str = "", detail: str = ""
-    ) -> None:
+    def add(self, kind: str, **fields: Unpack[EventFields]) -> None:
         """Append."""
         self.sequence += 1
-        self._events.append(StoreEvent(self.sequence, kind, variant_id, generation, request_id, detail))
+        self._events.append(StoreEvent(self.sequence, kind, **fields))
 
     def since(self, sequence: int) -> tuple[list[StoreEvent], int]:
         """Events behind `sequence`, and the last sequence that is no longer kept (0: no gap)."""

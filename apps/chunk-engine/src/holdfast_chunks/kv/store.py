@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from enum import Enum
 
+import torch
+
 from holdfast_chunks.kv.events import EventLog
 from holdfast_chunks.kv.files import CorruptFileError, KvFolder
 from holdfast_chunks.kv.variant import SpanKv, Variant
+
+#: A tier that is fuller than this share is reported.
+_PRESSURE = 0.9
+NEVER = float("inf")
 
 
 class Miss(Enum):
@@ -28,9 +35,8 @@ class Miss(Enum):
 class _Held:
     variant: Variant
     file: str
-    file_digest: str
     span: SpanKv | None
-    is_pinned: bool = False
+    pinned_until: float = 0.0  # of the monotonic clock, seconds
 
 
 @dataclass(frozen=True)
@@ -42,19 +48,35 @@ class Loaded:
     was_in_memory: bool
 
 
+@dataclass(frozen=True)
+class Residency:
+    """A variant and where it is."""
+
+    variant: Variant
+    is_in_memory: bool
+    is_pinned: bool
+
+
 class VariantStore:
     """Thread-safe. A variant always has a file; memory holds copies of those that were used last."""
 
-    def __init__(self, files: KvFolder, *, memory_bytes: int, disk_bytes: int) -> None:
+    def __init__(
+        self, files: KvFolder, *, memory_bytes: int, disk_bytes: int, device: torch.device | None = None
+    ) -> None:
         self._files = files
-        self._bounds = (memory_bytes, disk_bytes)
-        self._held: dict[str, _Held] = {}  # in order of use, the oldest first
-        self._generations: dict[str, int] = {}
+        self._device = device or torch.device("cpu")
+        self.memory_bytes, self.disk_bytes = memory_bytes, disk_bytes
         self.events = EventLog()
         self.changed = threading.Condition(threading.RLock())
         self.corrupt_count = 0
-        # Names and statistics live in memory and in the control plane; what an earlier process left has no name.
-        files.remove_others(set())
+        self._is_pressed = {"MEMORY": False, "DISK": False}
+        # In order of use, the oldest first.
+        self._held = {
+            item.variant_id: _Held(item, self._files.name_of(item.variant_id, item.generation), None)
+            for item in sorted(files.variants(), key=lambda item: item.generation)
+        }
+        self._generations = {name: held.variant.generation for name, held in self._held.items()}
+        files.remove_others({held.file for held in self._held.values()})
 
     def put(self, variant: Variant, span: SpanKv) -> Variant:
         """Store as the next generation of its name; an older one is replaced. Modifies state."""
@@ -63,11 +85,10 @@ class VariantStore:
             generation = self._generations.get(variant.variant_id, 0) + 1
             self._generations[variant.variant_id] = generation
             stored = replace(variant, generation=generation, byte_count=span.byte_count)
-            name = self._files.name_of(stored.variant_id, generation)
-            digest = self._files.write(name, span)
+            name = self._files.write(stored, span)
             if old is not None:
                 self._files.remove(old.file)
-            self._held[stored.variant_id] = _Held(stored, name, digest, span)
+            self._held[stored.variant_id] = _Held(stored, name, span)
             self._note("STORED", stored)
             self._keep_bounds()
             return stored
@@ -80,18 +101,21 @@ class VariantStore:
             if held is None or miss is not None:
                 return miss or Miss.ABSENT
             self._held[variant_id] = self._held.pop(variant_id)
-            if held.span is not None:
-                return Loaded(held.variant, held.span, was_in_memory=True)
-            try:
-                span = self._files.read(held.file, held.file_digest)
-            except CorruptFileError as error:
-                self.corrupt_count += 1
-                self._forget(held, "LOAD_FAILED", str(error))
-                return Miss.CORRUPT
-            held.span = span
-            self._note("LOADED", held.variant)
-            self._keep_bounds()
-            return Loaded(held.variant, span, was_in_memory=False)
+            was_in_memory = held.span is not None
+            span = self._into_memory(held)
+            return Miss.CORRUPT if span is None else Loaded(held.variant, span, was_in_memory)
+
+    def find(self, variant_id: str) -> Residency | None:
+        """A variant by name."""
+        with self.changed:
+            held = self._held.get(variant_id)
+            return None if held is None else _residency(held)
+
+    def copy_to_memory(self, variant_id: str) -> bool:
+        """Read the file into memory; false when the variant is not there or damaged. Modifies state."""
+        with self.changed:
+            held = self._held.get(variant_id)
+            return held is not None and self._into_memory(held) is not None
 
     def drop_from_memory(self, variant_id: str) -> bool:
         """Keep only the file. Modifies state."""
@@ -101,17 +125,25 @@ class VariantStore:
                 return False
             if held.span is not None:
                 held.span = None
-                self._note("DEMOTED", held.variant)
+                self._note("DEMOTED", held.variant, tier="MEMORY")
             return True
 
-    def pin(self, variant_id: str, *, is_pinned: bool) -> bool:
-        """Keep from eviction, or let go. Modifies state."""
+    def pin(self, variant_id: str, *, lease_seconds: float) -> bool:
+        """Keep from eviction for a time (NEVER: for good; 0: let go). Modifies state."""
         with self.changed:
             held = self._held.get(variant_id)
             if held is None:
                 return False
-            held.is_pinned = is_pinned
+            held.pinned_until = time.monotonic() + lease_seconds if lease_seconds else 0.0
             return True
+
+    def end_pins(self) -> None:
+        """Let go what was pinned for a time that is over. Modifies state."""
+        with self.changed:
+            for held in self._held.values():
+                if 0 < held.pinned_until <= time.monotonic():
+                    held.pinned_until = 0.0
+                    self._note("PIN_EXPIRED", held.variant)
 
     def evict_where(self, chosen: Callable[[Variant], bool], detail: str) -> list[str]:
         """Throw away; returns the names. Modifies state."""
@@ -132,11 +164,11 @@ class VariantStore:
             orphans = self._files.remove_others({held.file for held in self._held.values()})
             return missing, dropped, orphans
 
-    def list(self) -> list[tuple[Variant, bool, bool]]:
-        """Every variant with (in memory, pinned), by name."""
+    def list(self) -> list[Residency]:
+        """Every variant, by name."""
         with self.changed:
             held = sorted(self._held.values(), key=lambda item: item.variant.variant_id)
-            return [(item.variant, item.span is not None, item.is_pinned) for item in held]
+            return [_residency(item) for item in held]
 
     def bytes_used(self) -> tuple[int, int]:
         """Bytes in memory and on disk."""
@@ -150,28 +182,57 @@ class VariantStore:
             self.events.add("EXECUTED", request_id=request_id)
             self.changed.notify_all()
 
+    def _into_memory(self, held: _Held) -> SpanKv | None:
+        if held.span is not None:
+            return held.span
+        try:
+            span = self._files.read(held.variant)
+        except CorruptFileError as error:
+            self.corrupt_count += 1
+            self._forget(held, "LOAD_FAILED", str(error))
+            return None
+        held.span = SpanKv(span.keys.to(self._device), span.values.to(self._device))
+        self._note("LOADED", held.variant, tier="MEMORY")
+        self._keep_bounds()
+        return held.span or span
+
     def _keep_bounds(self) -> None:
         memory, disk = self.bytes_used()
+        now = time.monotonic()
         for held in list(self._held.values()):
-            if memory <= self._bounds[0] and disk <= self._bounds[1]:
-                return
-            if held.is_pinned:
+            if memory <= self.memory_bytes and disk <= self.disk_bytes:
+                break
+            if held.pinned_until > now:
                 continue
             memory -= held.variant.byte_count if held.span is not None else 0
-            if disk > self._bounds[1]:
+            if disk > self.disk_bytes:
                 disk -= held.variant.byte_count
                 self._forget(held, "EVICTED", "the disk tier is full")
             else:
                 self.drop_from_memory(held.variant.variant_id)
+        self._note_pressure("MEMORY", memory, self.memory_bytes)
+        self._note_pressure("DISK", disk, self.disk_bytes)
+
+    def _note_pressure(self, tier: str, used: int, total: int) -> None:
+        """An event when a tier becomes nearly full, not one for every variant after that."""
+        is_pressed = used > _PRESSURE * total
+        if is_pressed and not self._is_pressed[tier]:
+            self.events.add("PRESSURE", tier=tier, bytes_used=used)
+            self.changed.notify_all()
+        self._is_pressed[tier] = is_pressed
 
     def _forget(self, held: _Held, kind: str, detail: str) -> None:
         self._held.pop(held.variant.variant_id, None)
         self._files.remove(held.file)
         self._note(kind, held.variant, detail)
 
-    def _note(self, kind: str, variant: Variant, detail: str = "") -> None:
-        self.events.add(kind, variant_id=variant.variant_id, generation=variant.generation, detail=detail)
+    def _note(self, kind: str, variant: Variant, detail: str = "", tier: str = "") -> None:
+        self.events.add(kind, variant_id=variant.variant_id, generation=variant.generation, detail=detail, tier=tier)
         self.changed.notify_all()
+
+
+def _residency(held: _Held) -> Residency:
+    return Residency(held.variant, held.span is not None, held.pinned_until > time.monotonic())
 
 
 def _mismatch(held: _Held | None, *, generation: int, salt: str, digest: bytes) -> Miss | None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
@@ -13,7 +13,7 @@ from holdfast_chunks.kv.store import Loaded, Miss, VariantStore
 from holdfast_chunks.kv.variant import SpanKv, Variant, VariantStats, mean_kv, token_spread
 from holdfast_chunks.model.llama import Llama
 from holdfast_chunks.model.tokens import token_digest
-from holdfast_chunks.run.masses import MassRecorder
+from holdfast_chunks.run.masses import Block, MassRecorder, SegmentMasses
 from holdfast_chunks.run.plan import Plan, Segment, Selector, Work, check_plan
 from holdfast_chunks.run.prefill import PromptKv, RowGroup, UnrotatedKeys, prefill
 from holdfast_chunks.run.prefixes import Prefixes
@@ -45,6 +45,16 @@ class Prefilled:
     load_ms: float
     select_ms: float
     prefill_ms: float
+    #: With `captures` only.
+    unrotated: UnrotatedKeys | None = None
+    #: Of the segments of `captures` that were computed whole, by their place in the plan.
+    masses: Mapping[int, SegmentMasses] = field(default_factory=dict)
+
+    @property
+    def is_canonical_to(self) -> int:
+        """How many segments from the start on hold no reused KV: what was computed behind them is exact."""
+        inexact = (at for at, item in enumerate(self.work) if item.loaded and item.segment.work is Work.REUSE)
+        return next(inexact, len(self.work))
 
 
 class Executor:
@@ -55,14 +65,21 @@ class Executor:
         self._store = store
         self._prefixes = Prefixes(model)
 
-    def prefill(self, token_ids: Sequence[int], plan: Plan, *, salt: str, room: int) -> Prefilled:
-        """Make the KV of a prompt by its plan, with room for an answer of that many tokens."""
+    def prefill(
+        self, token_ids: Sequence[int], plan: Plan, *, salt: str, room: int, captures: Collection[int] | None = None
+    ) -> Prefilled:
+        """Make the KV of a prompt by its plan, with room for an answer of that many tokens.
+
+        With `captures`, places of segments in the plan, segments can be stored afterwards, and attention masses of
+        those that were computed whole are recorded.
+        """
         layers = self.model.config.layers
         check_plan(plan, prompt_tokens=len(token_ids), layers=layers)
         ids = torch.tensor(list(token_ids), device=self.model.device)
         kv = PromptKv(self.model, len(token_ids) + room)
+        unrotated = None if captures is None else UnrotatedKeys(self.model, len(token_ids))
         began = time.perf_counter()
-        work = self._load(token_ids, plan, kv, salt)
+        work = self._load(token_ids, plan, kv, salt, unrotated)
         loaded = time.perf_counter()
         self._select(ids, plan, kv, work)
         selected = time.perf_counter()
@@ -70,22 +87,55 @@ class Executor:
             RowGroup([item.segment.start + index for index in item.recomputed], item.depth_limit or layers)
             for item in work
         ]
-        hidden = prefill(self.model, ids, kv, groups)
+        whole = [at for at in captures or () if work[at].loaded is None]
+        blocks = [(item.segment.start, item.segment.end) for item in work]
+        recorder = MassRecorder(self.model, kv, blocks, whole) if whole else None
+        hidden = prefill(self.model, ids, kv, groups, unrotated, recorder)
         done = time.perf_counter()
         return Prefilled(
-            kv, hidden, tuple(work), 1e3 * (loaded - began), 1e3 * (selected - loaded), 1e3 * (done - selected)
+            kv,
+            hidden,
+            tuple(work),
+            1e3 * (loaded - began),
+            1e3 * (selected - loaded),
+            1e3 * (done - selected),
+            unrotated,
+            {at: recorder.masses(at) for at in whole} if recorder is not None else {},
         )
+
+    def capture(self, done: Prefilled, at: int, variant: Variant, token_ids: Sequence[int]) -> Variant:
+        """Store the segment at a place of the plan, as it is after the prefill. Modifies the store.
+
+        `token_ids` is the prompt. Keys of reused tokens that stopped early are those of the last computed layers.
+        """
+        if done.unrotated is None:
+            raise ValueError("the prefill was made without captures")
+        segment = done.work[at].segment
+        start, end = segment.start, segment.end
+        span = SpanKv(done.unrotated.keys, done.kv.values).part(start, end)
+        is_canonical = at < done.is_canonical_to
+        stored = replace(
+            variant,
+            token_digest=token_digest(token_ids[start:end]),
+            token_count=segment.length,
+            built_at=start,
+            # What is not exact behind its prefix must never serve as one.
+            prefix_digest=token_digest(token_ids[:start]) if is_canonical else b"",
+            is_canonical=is_canonical,
+        )
+        return self._store.put(stored, span)
 
     def build(
         self,
         variant: Variant,
         prefixes: Sequence[Sequence[int]],
         token_ids: Sequence[int],
-        blocks: Sequence[tuple[int, int]] | None = None,
+        blocks: Sequence[Block] | None = None,
     ) -> Variant:
         """Compute a chunk behind each prefix and store the mean. Modifies the store.
 
-        `blocks` are the chunks in the first prefix; with them, attention masses to them are recorded.
+        `blocks` tile the first prefix; with them, attention masses to the blocks are recorded. `stats.inter` has those
+        to the last blocks, as many as the variant has prefix_chunk_ids.
         """
         made = [self.compute_span(prefix, token_ids, blocks if at == 0 else None) for at, prefix in enumerate(prefixes)]
         spans = [span for span, _ in made]
@@ -96,24 +146,27 @@ class Executor:
             built_at=len(prefixes[0]),
             prefix_digest=token_digest(prefixes[0]) if len(prefixes) == 1 else b"",
             is_canonical=len(prefixes) == 1,
-            stats=replace(made[0][1], token_spread=token_spread(spans)),
+            stats=stats_of(made[0][1], len(variant.prefix_chunk_ids), token_spread(spans)),
         )
         return self._store.put(stored, spans[0] if len(spans) == 1 else mean_kv(spans))
 
     def compute_span(
-        self, prefix: Sequence[int], token_ids: Sequence[int], blocks: Sequence[tuple[int, int]] | None = None
-    ) -> tuple[SpanKv, VariantStats]:
-        """KV of tokens behind a prefix, keys not rotated, and masses when the blocks in the prefix are told."""
+        self, prefix: Sequence[int], token_ids: Sequence[int], blocks: Sequence[Block] | None = None
+    ) -> tuple[SpanKv, SegmentMasses | None]:
+        """KV of tokens behind a prefix, keys not rotated, and masses when the blocks that tile the prefix are told."""
         start, end = len(prefix), len(prefix) + len(token_ids)
         ids = torch.tensor([*prefix, *token_ids], device=self.model.device)
         kv, unrotated = self._prefixes.kv_of(prefix, end), UnrotatedKeys(self.model, end)
-        recorder = None if blocks is None else MassRecorder(self.model, kv, start, blocks)
+        tiles = [*(blocks or ()), (start, end)]
+        recorder = None if blocks is None else MassRecorder(self.model, kv, tiles, [len(blocks)])
         group = RowGroup(range(start, end), self.model.config.layers)
         prefill(self.model, ids, kv, [group], unrotated, recorder)
-        stats = VariantStats() if recorder is None else recorder.stats()
-        return SpanKv(unrotated.keys, kv.values).part(start, end), stats
+        span = SpanKv(unrotated.keys, kv.values).part(start, end)
+        return span, None if recorder is None else recorder.masses(len(tiles) - 1)
 
-    def _load(self, token_ids: Sequence[int], plan: Plan, kv: PromptKv, salt: str) -> list[SegmentWork]:
+    def _load(
+        self, token_ids: Sequence[int], plan: Plan, kv: PromptKv, salt: str, unrotated: UnrotatedKeys | None
+    ) -> list[SegmentWork]:
         work: list[SegmentWork] = []
         room = plan.max_loaded_bytes or None
         for segment in plan.segments:
@@ -122,6 +175,8 @@ class Executor:
                 self._load_segment(item, token_ids, salt, room)
             if item.loaded is not None:
                 kv.place(segment.start, item.loaded.span)
+                if unrotated is not None:
+                    unrotated.place(segment.start, item.loaded.span)
                 room = None if room is None else room - item.loaded.span.byte_count
             elif segment.work is not Work.COMPUTE and segment.fails_on_miss:
                 reason = item.miss.name if item.miss else "ABSENT"
@@ -155,7 +210,8 @@ class Executor:
 
     def _select(self, ids: torch.Tensor, plan: Plan, kv: PromptKv, work: Sequence[SegmentWork]) -> None:
         reused = [item for item in work if item.loaded is not None and item.segment.work is Work.REUSE]
-        question = [row for item in work if item is work[-1] for row in range(item.segment.start, item.segment.end)]
+        asking = [item.segment for item in work if item.segment.is_question] or [work[-1].segment]
+        question = [row for segment in asking for row in range(segment.start, segment.end)]
         request = plan.request_fix
         if request is not None:
             self._select_over_request(ids, plan, kv, reused, question)
@@ -194,6 +250,14 @@ class Executor:
         for item in reused:
             start = item.segment.start
             item.recomputed = [row - start for row in range(start, item.segment.end) if row in chosen]
+
+
+def stats_of(masses: SegmentMasses | None, prefix_chunks: int, spread: tuple[float, ...] = ()) -> VariantStats:
+    """What is kept with a variant: masses to the chunks before it, which are the last blocks. Pure."""
+    if masses is None:
+        return VariantStats(token_spread=spread)
+    inter = masses.inter[len(masses.inter) - prefix_chunks :]
+    return VariantStats(inter, masses.intra, masses.token_inter, spread)
 
 
 def _stored(reused: Sequence[SegmentWork]) -> list[Stored]:

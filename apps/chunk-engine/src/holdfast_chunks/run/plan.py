@@ -63,6 +63,8 @@ class Segment:
     stop_after: int = 0
     alternates: tuple[str, ...] = ()
     fails_on_miss: bool = False
+    #: With COMPUTE: its attention steers the choice of tokens. Without any, the last segment does.
+    is_question: bool = False
 
     @property
     def length(self) -> int:

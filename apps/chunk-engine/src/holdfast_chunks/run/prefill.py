@@ -11,6 +11,9 @@ from torch.nn import functional
 from holdfast_chunks.kv.variant import SpanKv
 from holdfast_chunks.model.llama import Llama
 
+#: Rows that attend together on a CPU: few enough to skip later keys, enough to fill the matrix product.
+_CPU_BLOCK_ROWS = 64
+
 
 class PromptKv:
     """Rotated keys, and values, of a prompt and of the answer that grows behind it."""
@@ -56,16 +59,30 @@ class UnrotatedKeys:
             (config.layers, config.kv_heads, tokens, config.head_dim), dtype=model.dtype, device=model.device
         )
 
+    def place(self, start: int, span: SpanKv) -> None:
+        """Put stored keys at their positions."""
+        self.keys[:, :, start : start + span.token_count] = span.keys.to(self.keys)
+
 
 def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rows: torch.Tensor) -> torch.Tensor:
-    """Causal attention of rows at absolute positions over keys 0.. of the prompt."""
+    """Causal attention of rows at ascending absolute positions over keys 0.. of the prompt."""
     count, span = rows.shape[0], keys.shape[1]
     if count == span:
-        mask, is_causal = None, True
-    else:
-        mask, is_causal = torch.arange(span, device=rows.device)[None, :] <= rows[:, None], False
+        return _attend(queries, keys, values, None)
+    block = _CPU_BLOCK_ROWS if rows.device.type == "cpu" else count
+    parts = []
+    for start in range(0, count, block):
+        part = rows[start : start + block]
+        # Keys behind the block's last row are masked for all of it: a block that does not see them saves their work.
+        seen = int(part[-1]) + 1
+        mask = torch.arange(seen, device=rows.device)[None, :] <= part[:, None]
+        parts.append(_attend(queries[:, start : start + block], keys[:, :seen], values[:, :seen], mask))
+    return parts[0] if len(parts) == 1 else torch.cat(parts, dim=1)
+
+
+def _attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, mask: torch.Tensor | None) -> torch.Tensor:
     attended: torch.Tensor = functional.scaled_dot_product_attention(
-        queries[None], keys[None], values[None], attn_mask=mask, is_causal=is_causal, enable_gqa=True
+        queries[None], keys[None], values[None], attn_mask=mask, is_causal=mask is None, enable_gqa=True
     )[0]
     return attended
 
@@ -74,7 +91,7 @@ def attend(queries: torch.Tensor, keys: torch.Tensor, values: torch.Tensor, rows
 Observer = Callable[[int, torch.Tensor, torch.Tensor], None]
 
 
-def prefill(  # noqa: PLR0913, PLR0917 - the last two are for building only
+def prefill(  # noqa: PLR0913, PLR0917 - the last two are for storing only
     model: Llama,
     token_ids: torch.Tensor,
     kv: PromptKv,

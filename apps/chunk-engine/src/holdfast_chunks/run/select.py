@@ -70,15 +70,19 @@ def _spreads(stored: Sequence[Stored], total: int) -> torch.Tensor:
 
 def value_deviation(model: Llama, token_ids: torch.Tensor, kv: PromptKv, layer: int) -> torch.Tensor:
     """Squared difference of stored and fresh values at a layer (arXiv:2405.16444)."""
-    total = int(token_ids.shape[0])
-    rows = torch.arange(total, device=model.device)
+    fresh = fresh_values(model, token_ids, layer)
+    return (fresh - kv.values[layer][:, : fresh.shape[1]]).float().square().sum(dim=(0, 2)).cpu()
+
+
+def fresh_values(model: Llama, token_ids: torch.Tensor, layer: int) -> torch.Tensor:
+    """Values `[kv_heads, tokens, dim]` of a layer (from 0) when every token is computed up to there."""
+    rows = torch.arange(int(token_ids.shape[0]), device=model.device)
     hidden = model.embed(token_ids)
     for below in range(layer):
         queries, keys, values = model.project(below, hidden)
         attended = attend(model.rope.rotate(queries, rows), model.rope.rotate(keys, rows), values, rows)
         hidden = model.finish(below, hidden, attended)
-    fresh = model.project(layer, hidden)[2]
-    return (fresh - kv.values[layer][:, :total]).float().square().sum(dim=(0, 2)).cpu()
+    return model.project(layer, hidden)[2]
 
 
 def question_attention(model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int]) -> torch.Tensor:

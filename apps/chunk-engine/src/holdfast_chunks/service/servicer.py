@@ -1,0 +1,383 @@
+"""The calls of holdfast.chunk.v1."""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import threading
+import time
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
+
+import grpc
+import torch
+
+from holdfast_chunks._generated import chunk_engine_service_pb2 as service
+from holdfast_chunks._generated import chunk_engine_service_pb2_grpc as stubs
+from holdfast_chunks._generated import chunk_pb2 as wire
+from holdfast_chunks.errors import ChunkEngineError, Reason, field_invalid
+from holdfast_chunks.kv.store import NEVER, Loaded, Miss, Residency
+from holdfast_chunks.kv.variant import Variant
+from holdfast_chunks.model.tokens import token_digest
+from holdfast_chunks.run.select import fresh_values
+from holdfast_chunks.service.engine import ChunkEngine
+from holdfast_chunks.service.execute import Execution, check_request, check_tokens, memory_tier
+from holdfast_chunks.service.status import abort
+from holdfast_chunks.service.wire import event_message, variant_message, variant_named
+
+INTERFACE_VERSION = 1
+ENGINE_VERSION = "0.1.0"
+_MAX_TEXTS, _MAX_BUILD_ITEMS, _MAX_PLACE_ITEMS, _MAX_PAGE, _PAGE = 256, 64, 1_024, 1_000, 100
+_PROBED_LAYERS = 2
+#: A watcher looks up this often whether its caller is still there, and whether pins have run out.
+_LOOK_UP_SECONDS = 0.5
+MAX_WATCHERS = 16
+
+Call = TypeVar("Call", bound=Callable[..., Any])
+
+
+def _answers_errors(call: Call) -> Call:
+    """Errors of this package become statuses with a reason."""
+
+    @functools.wraps(call)
+    def wrapped(self: object, request: object, context: grpc.ServicerContext) -> Any:
+        try:
+            return call(self, request, context)
+        except ChunkEngineError as error:
+            abort(context, error)
+
+    return wrapped  # type: ignore[return-value]
+
+
+class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
+    """Mechanism only: what is built, kept and reused is decided by the caller."""
+
+    def __init__(self, engine: ChunkEngine) -> None:
+        self._engine = engine
+        self._watchers = threading.Semaphore(MAX_WATCHERS)
+        self._is_stopped = threading.Event()
+
+    def stop(self) -> None:
+        """End the watchers."""
+        self._is_stopped.set()
+        with self._engine.store.changed:
+            self._engine.store.changed.notify_all()
+
+    @_answers_errors
+    def GetCapabilities(
+        self, _: service.GetCapabilitiesRequest, __: grpc.ServicerContext
+    ) -> service.GetCapabilitiesResponse:
+        """What this engine can do."""
+        engine, config = self._engine, self._engine.model.config
+        dtype = str(engine.model.dtype).removeprefix("torch.")
+        return service.GetCapabilitiesResponse(
+            interface_version=INTERFACE_VERSION,
+            engine_id=engine.settings.name,
+            epoch=engine.epoch,
+            engine_kind="torch",
+            engine_version=ENGINE_VERSION,
+            fingerprint=engine.fingerprint,
+            model_id=config.name,
+            tokenizer_digest=engine.codec.digest,
+            layers=config.layers,
+            kv_bytes_per_token=config.kv_floats_per_token * engine.model.dtype.itemsize,
+            dtype=dtype,
+            max_context_tokens=config.max_positions,
+            vocabulary_size=config.vocabulary,
+            selectors=[value for value in wire.Selector.values() if value != wire.SELECTOR_UNSPECIFIED],
+            non_prefix=True,
+            variants=True,
+            layer_stop=True,
+            stats=[value for value in wire.StatKind.values() if value != wire.STAT_KIND_UNSPECIFIED],
+            tiers=self._tiers(),
+            prefill_ms_per_token=engine.prefill_ms_per_token,
+            prefill_ms_per_token_and_context_token=engine.prefill_ms_per_token_pair,
+            neutral_prefix_token_ids=engine.neutral_prefix,
+            stop_token_ids=config.stop_token_ids,
+        )
+
+    @_answers_errors
+    def Tokenize(self, request: service.TokenizeRequest, _: grpc.ServicerContext) -> service.TokenizeResponse:
+        """Token ids of texts."""
+        if len(request.texts) > _MAX_TEXTS:
+            raise field_invalid("texts", f"{len(request.texts)} texts", f"at most {_MAX_TEXTS}")
+        lists = [service.TokenList(token_ids=self._engine.codec.encode(text)) for text in request.texts]
+        return service.TokenizeResponse(lists=lists)
+
+    @_answers_errors
+    def GetTokenizer(self, _: service.GetTokenizerRequest, __: grpc.ServicerContext) -> service.GetTokenizerResponse:
+        """The tokenizer's files."""
+        archive = self._engine.tokenizer_archive
+        return service.GetTokenizerResponse(archive=archive, sha256=hashlib.sha256(archive).digest())
+
+    def Execute(
+        self, request: service.ExecuteRequest, context: grpc.ServicerContext
+    ) -> Iterator[service.ExecuteResponse]:
+        """A prompt by its plan."""
+        try:
+            check_request(self._engine, request)
+            check = _still_wanted(context, request.deadline_ms)
+            with self._engine.turns.turn(check) as queue_ms:
+                yield from Execution(self._engine, request, queue_ms, check).run()
+        except ChunkEngineError as error:
+            abort(context, error)
+
+    @_answers_errors
+    def Build(self, request: service.BuildRequest, context: grpc.ServicerContext) -> service.BuildResponse:
+        """Compute and store variants of chunks."""
+        engine = self._engine
+        engine.check_decided_for(epoch=request.epoch, fingerprint=request.fingerprint)
+        if not 1 <= len(request.items) <= _MAX_BUILD_ITEMS:
+            raise field_invalid("items", f"{len(request.items)} items", f"1 to {_MAX_BUILD_ITEMS}")
+        for at, item in enumerate(request.items):
+            self._check_build(f"items[{at}]", item)
+
+        def build() -> service.BuildResponse:
+            with engine.turns.turn(_still_wanted(context, 0)):
+                began = time.perf_counter()
+                variants = [self._build(item, with_stats=request.with_stats) for item in request.items]
+                took_ms = 1e3 * (time.perf_counter() - began)
+            return service.BuildResponse(epoch=engine.epoch, variants=variants, took_ms=took_ms)
+
+        return engine.operations.once(request, request.op_id, build)
+
+    @_answers_errors
+    def Place(self, request: service.PlaceRequest, _: grpc.ServicerContext) -> service.PlaceResponse:
+        """Move, pin and evict."""
+        engine = self._engine
+        engine.check_decided_for(epoch=request.epoch)
+        if len(request.items) > _MAX_PLACE_ITEMS:
+            raise field_invalid("items", f"{len(request.items)} items", f"at most {_MAX_PLACE_ITEMS}")
+        return engine.operations.once(
+            request,
+            request.op_id,
+            lambda: service.PlaceResponse(epoch=engine.epoch, results=[self._place(item) for item in request.items]),
+        )
+
+    @_answers_errors
+    def Invalidate(self, request: service.InvalidateRequest, _: grpc.ServicerContext) -> service.InvalidateResponse:
+        """Throw away what matches every field that is set."""
+        engine = self._engine
+        if not (request.variant_ids or request.chunk_id or request.source or request.salt):
+            raise field_invalid("variant_ids, chunk_id, source, salt", "unset", "at least one of them")
+        if request.keep_source_version and not request.source:
+            raise field_invalid("keep_source_version", request.keep_source_version, "a version together with a source")
+        return engine.operations.once(
+            request,
+            request.op_id,
+            lambda: service.InvalidateResponse(
+                epoch=engine.epoch,
+                variant_ids=engine.store.evict_where(lambda variant: _matches(request, variant), "invalidated"),
+            ),
+        )
+
+    @_answers_errors
+    def ListVariants(
+        self, request: service.ListVariantsRequest, _: grpc.ServicerContext
+    ) -> service.ListVariantsResponse:
+        """What is held, by name; the page token is the last name of the page before."""
+        size = request.page_size or _PAGE
+        if size > _MAX_PAGE:
+            raise field_invalid("page_size", request.page_size, f"at most {_MAX_PAGE}")
+        store = self._engine.store
+        with store.changed:
+            held = [item for item in store.list() if item.variant.variant_id > request.page_token]
+            sequence = store.events.sequence
+        page = held[:size]
+        return service.ListVariantsResponse(
+            epoch=self._engine.epoch,
+            sequence=sequence,
+            variants=[self._variant(item) for item in page],
+            next_page_token=page[-1].variant.variant_id if len(held) > size else "",
+        )
+
+    @_answers_errors
+    def Reconcile(self, request: service.ReconcileRequest, _: grpc.ServicerContext) -> service.ReconcileResponse:
+        """Throw away what the caller does not know, and files of nothing."""
+        store = self._engine.store
+
+        def reconcile() -> service.ReconcileResponse:
+            with store.changed:
+                missing, dropped, orphans = store.reconcile(
+                    (item.variant_id, item.generation) for item in request.known
+                )
+                sequence = store.events.sequence
+            return service.ReconcileResponse(
+                epoch=self._engine.epoch,
+                sequence=sequence,
+                missing_variant_ids=missing,
+                dropped_variant_ids=dropped,
+                orphan_files_removed=orphans,
+            )
+
+        return self._engine.operations.once(request, request.op_id, reconcile)
+
+    def WatchEvents(
+        self, request: service.WatchEventsRequest, context: grpc.ServicerContext
+    ) -> Iterator[service.WatchEventsResponse]:
+        """Events as they happen."""
+        engine, since = self._engine, request.since
+        if not self._watchers.acquire(blocking=False):
+            abort(context, ChunkEngineError(Reason.QUEUE_FULL, f"{MAX_WATCHERS} watchers are there, as many as may"))
+        try:
+            engine.check_decided_for(epoch=request.epoch)
+            while context.is_active() and not self._is_stopped.is_set():
+                with engine.store.changed:
+                    engine.store.end_pins()
+                    events, gap = engine.store.events.since(since)
+                    if not events:
+                        engine.store.changed.wait(_LOOK_UP_SECONDS)
+                        continue
+                if gap:
+                    yield service.WatchEventsResponse(epoch=engine.epoch, gap_until=gap)
+                for event in events:
+                    yield service.WatchEventsResponse(
+                        epoch=engine.epoch, event=event_message(event, memory_tier(engine))
+                    )
+                since = events[-1].sequence
+        except ChunkEngineError as error:
+            abort(context, error)
+        finally:
+            self._watchers.release()
+
+    @_answers_errors
+    def Probe(self, request: service.ProbeRequest, context: grpc.ServicerContext) -> service.ProbeResponse:
+        """How far each candidate is off in the lowest layers of this prompt."""
+        engine, layers = self._engine, request.layers or _PROBED_LAYERS
+        start, end, prompt = request.range.start, request.range.end, list(request.token_ids)
+        check_tokens(engine, "token_ids", prompt)
+        if not 0 <= start < end <= len(prompt):
+            raise field_invalid("range", (start, end), f"a range in 0 to {len(prompt)}")
+        if layers > engine.model.config.layers:
+            raise field_invalid("layers", layers, f"1 to {engine.model.config.layers}")
+        with engine.turns.turn(_still_wanted(context, 0)):
+            began = time.perf_counter()
+            ids = torch.tensor(prompt[:end], device=engine.model.device)
+            fresh = fresh_values(engine.model, ids, layers - 1)[:, start:end]
+            digest = token_digest(prompt[start:end])
+            estimates = [
+                _estimate(name, engine.store.load(name, generation=0, salt=request.salt, digest=digest), fresh, layers)
+                for name in request.variant_ids
+            ]
+        return service.ProbeResponse(estimates=estimates, took_ms=1e3 * (time.perf_counter() - began))
+
+    @_answers_errors
+    def GetStats(self, _: service.GetStatsRequest, __: grpc.ServicerContext) -> service.GetStatsResponse:
+        """Counts since start."""
+        store, counts = self._engine.store, self._engine.counts
+        return service.GetStatsResponse(
+            epoch=self._engine.epoch,
+            sequence=store.events.sequence,
+            variants=len(store.list()),
+            tiers=self._tiers(),
+            requests=counts.requests,
+            prompt_tokens=counts.prompt_tokens,
+            computed_tokens=counts.computed_tokens,
+            reused_tokens=counts.reused_tokens,
+            misses=counts.misses,
+            corrupt=store.corrupt_count,
+        )
+
+    def _tiers(self) -> list[service.TierState]:
+        store = self._engine.store
+        memory, disk = store.bytes_used()
+        return [
+            service.TierState(tier=memory_tier(self._engine), bytes_total=store.memory_bytes, bytes_used=memory),
+            service.TierState(tier=wire.TIER_DISK, bytes_total=store.disk_bytes, bytes_used=disk),
+        ]
+
+    def _variant(self, held: Residency) -> wire.Variant:
+        return variant_message(held, memory_tier(self._engine))
+
+    def _check_build(self, name: str, item: service.BuildItem) -> None:
+        variant_named(item.variant, ())
+        if not item.token_ids:
+            raise ChunkEngineError(Reason.PROMPT_EMPTY, f"{name}.token_ids is empty; allowed: at least one token")
+        check_tokens(self._engine, f"{name}.token_ids", list(item.token_ids))
+        for parts in (item.prefix, *(context.parts for context in item.more_contexts)):
+            tokens = [token for part in parts for token in part.token_ids]
+            check_tokens(self._engine, f"{name}.prefix", tokens)
+            allowed = self._engine.model.config.max_positions
+            if len(tokens) + len(item.token_ids) > allowed:
+                raise ChunkEngineError(
+                    Reason.PROMPT_TOO_LONG,
+                    f"{name} has {len(tokens)} tokens before {len(item.token_ids)}; allowed: {allowed} together",
+                )
+
+    def _build(self, item: service.BuildItem, *, with_stats: bool) -> wire.Variant:
+        engine = self._engine
+        prefixes = [
+            [token for part in parts for token in part.token_ids]
+            for parts in (item.prefix, *(context.parts for context in item.more_contexts))
+        ]
+        named = [part.chunk_id for part in item.prefix if part.chunk_id]
+        blocks, at = [], 0
+        for part in item.prefix:
+            blocks.append((at, at + len(part.token_ids)))
+            at += len(part.token_ids)
+        stored = engine.executor.build(
+            variant_named(item.variant, named), prefixes, list(item.token_ids), blocks if with_stats else None
+        )
+        if item.variant.tier == wire.TIER_DISK:
+            engine.store.drop_from_memory(stored.variant_id)
+        held = engine.store.find(stored.variant_id)
+        return self._variant(held or Residency(stored, is_in_memory=False, is_pinned=False))
+
+    def _place(self, item: service.PlaceItem) -> service.PlaceResult:
+        store, refused = self._engine.store, ""
+        held = store.find(item.variant_id)
+        if held is None or item.generation not in (0, held.variant.generation):
+            reason = "not held" if held is None else f"held in generation {held.variant.generation}"
+            return service.PlaceResult(variant_id=item.variant_id, refused_reason=reason)
+        upper = item.tier in (wire.TIER_UNSPECIFIED, memory_tier(self._engine))
+        if item.action == wire_action("COPY"):
+            if upper and not store.copy_to_memory(item.variant_id):
+                refused = "its bytes are damaged"
+        elif item.action == wire_action("DROP"):
+            if upper:
+                store.drop_from_memory(item.variant_id)
+            else:
+                refused = "the copy on disk is the one that every variant has"
+        elif item.action in (wire_action("PIN"), wire_action("UNPIN")):
+            lease = item.lease_ms / 1e3 or NEVER
+            store.pin(item.variant_id, lease_seconds=lease if item.action == wire_action("PIN") else 0.0)
+        elif item.action == wire_action("EVICT"):
+            store.evict_where(lambda variant: variant.variant_id == item.variant_id, "placed nowhere")
+        else:
+            raise field_invalid("items.action", item.action, "COPY, DROP, PIN, UNPIN or EVICT")
+        after = store.find(item.variant_id)
+        tiers = [] if after is None else self._variant(after).tiers
+        return service.PlaceResult(variant_id=item.variant_id, done=not refused, refused_reason=refused, tiers=tiers)
+
+
+def _estimate(name: str, found: Loaded | Miss, fresh: torch.Tensor, layers: int) -> service.ProbeEstimate:
+    if isinstance(found, Miss):
+        reason = wire.MissReason.Value(f"MISS_REASON_{found.name}")
+        return service.ProbeEstimate(variant_id=name, miss_reason=reason)
+    off = (fresh - found.span.values[layers - 1].to(fresh)).float().square().mean()
+    return service.ProbeEstimate(variant_id=name, deviation=float(off / fresh.float().square().mean()))
+
+
+def wire_action(name: str) -> service.PlaceAction.ValueType:
+    """A number by its name."""
+    return service.PlaceAction.Value(f"PLACE_ACTION_{name}")
+
+
+def _matches(request: service.InvalidateRequest, variant: Variant) -> bool:
+    is_chunk = request.chunk_id in ("", variant.chunk_id) or request.chunk_id in variant.prefix_chunk_ids
+    is_source = request.source in ("", variant.source)
+    is_old = not request.keep_source_version or variant.source_version != request.keep_source_version
+    is_named = not request.variant_ids or variant.variant_id in request.variant_ids
+    return is_chunk and is_source and is_old and is_named and request.salt in ("", variant.salt)
+
+
+def _still_wanted(context: grpc.ServicerContext, deadline_ms: int) -> Callable[[], None]:
+    began = time.monotonic()
+
+    def check() -> None:
+        if not context.is_active():
+            raise ChunkEngineError(Reason.CALLER_CANCELLED, "the caller has gone")
+        if deadline_ms and 1e3 * (time.monotonic() - began) > deadline_ms:
+            raise ChunkEngineError(Reason.ENGINE_DEADLINE, f"deadline_ms is {deadline_ms}, and they are over")
+
+    return check
