@@ -59,6 +59,11 @@ export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<Te
     clock,
     logger: pino({ level: config.HOLDFAST_LOG_LEVEL }, pino.destination(2)),
     engines: engines.map(({ client }, index) => ({ engineId: `engine-${index}`, client })),
+    // One that is registered later is a fake one too.
+    openEngine: ({ address }) => ({
+      engineId: address,
+      client: createFakeEngine({ engineId: address, clock, eosOneIn: 0 }).client,
+    }),
     // Tests that trace start and stop it themselves.
     telemetry: { stats: () => noSpanExports, shutdown: async () => undefined },
     onFatal: (error) => fatal.push(error),
@@ -145,6 +150,18 @@ export class TestClient {
   /** Opens a turn's stream. */
   openTurn(request: Partial<wire.RunTurnRequest>): ClientReadableStream<wire.RunTurnResponse> {
     return this.raw.runTurn(turnRequest(request), this.#addKey(new Metadata()));
+  }
+
+  /** Opens the stream of a program's states. Its failures are those of unary calls. */
+  async *watch(programId: string): AsyncGenerator<wire.WatchProgramResponse> {
+    const stream = this.raw.watchProgram({ programId }, this.#addKey(new Metadata()));
+    try {
+      for await (const message of stream as AsyncIterable<wire.WatchProgramResponse>) yield message;
+    } catch (error) {
+      throw failureOf(error as ServiceError);
+    } finally {
+      stream.cancel();
+    }
   }
 
   #addKey(metadata: Metadata): Metadata {

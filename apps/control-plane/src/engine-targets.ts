@@ -1,11 +1,15 @@
 import { createVllmClient } from '@holdfast/engines';
 import { toMillisCeil } from '@holdfast/scheduling';
-import type { Config } from './config/config.js';
+import type { Config, EngineAddress } from './config/config.js';
 import type { EngineTarget } from './engines/engine-registry.js';
 
-/** Opens a client for each configured engine. An engine's id is its address: stable over restarts of both sides. */
-export const engineTargets = (config: Config): EngineTarget[] =>
-  config.HOLDFAST_ENGINES.map(({ address, kvControlAddress }) => ({
+/** Opens a client of an engine. */
+export type OpenEngine = (engine: EngineAddress) => EngineTarget;
+
+/** Opens clients as the configuration says. An engine's id is its address: stable over restarts of both sides. */
+export const engineOpener =
+  (config: Config): OpenEngine =>
+  ({ address, kvControlAddress }) => ({
     engineId: address,
     client: createVllmClient({
       engineId: address,
@@ -17,4 +21,4 @@ export const engineTargets = (config: Config): EngineTarget[] =>
       },
       ...(kvControlAddress === undefined ? {} : { kvControlAddress }),
     }),
-  }));
+  });

@@ -1,6 +1,6 @@
 import { createLogger, onShutdownSignal, startTelemetry, systemClock } from '@holdfast/platform';
 import type { Config } from './config/config.js';
-import { engineTargets } from './engine-targets.js';
+import { engineOpener } from './engine-targets.js';
 import { startControlPlane } from './start-control-plane.js';
 
 const SERVICE = 'holdfast-control-plane';
@@ -22,11 +22,13 @@ export const runService = async (config: Config): Promise<number> => {
   const failed = new Promise<number>((resolve) => {
     fail = resolve;
   });
+  const openEngine = engineOpener(config);
   const running = await startControlPlane({
     config,
     logger,
     clock: systemClock({ scale: config.HOLDFAST_TIME_SCALE }),
-    engines: engineTargets(config),
+    engines: config.HOLDFAST_ENGINES.map(openEngine),
+    openEngine,
     telemetry,
     onFatal: (error) => {
       logger.fatal({ err: error }, 'the service cannot go on');

@@ -11,9 +11,12 @@ import { ControlPlane } from './lifecycle/control-plane.js';
 import { countRequests } from './metrics/count-requests.js';
 import { metricsPage } from './metrics/metrics-page.js';
 import { ServiceMetrics } from './metrics/service-metrics.js';
+import { RegisteredEngines } from './engines/registered-engines.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import type { Storage } from './persistence/storage.js';
 import { ProgramServices } from './programs/program-services.js';
+import { restContext } from './rest/rest-context.js';
+import { restRoutes } from './rest/rest-routes.js';
 import { STORAGE } from './tokens.js';
 import type { AddressInfo, Server } from 'node:net';
 
@@ -67,6 +70,20 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
         logger: foundation.logger,
         maxBodyBytes: foundation.config.HOLDFAST_MAX_MESSAGE,
         idleLimit: foundation.config.HOLDFAST_OPENAI_IDLE_LIMIT,
+      }),
+    );
+    app.use(
+      '/api',
+      restRoutes({
+        context: restContext({
+          services: app.get(ProgramServices, { strict: false }),
+          authenticator: app.get(Authenticator, { strict: false }),
+          engines: app.get(RegisteredEngines, { strict: false }),
+          database: app.get<Storage>(STORAGE, { strict: false }).database,
+          policyName: foundation.config.HOLDFAST_POLICY.name,
+        }),
+        logger: foundation.logger,
+        requestsPerSecond: foundation.config.HOLDFAST_REST_RATE,
       }),
     );
     await app.listen(port, host);

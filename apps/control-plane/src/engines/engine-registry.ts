@@ -28,17 +28,25 @@ export interface EngineRegistryOptions {
   readonly logger: Logger;
 }
 
+/** Where an engine stands. */
+export interface EngineStanding {
+  readonly engineId: EngineId;
+  /** Null while the engine is away. */
+  readonly info: EngineInfo | null;
+  readonly isDraining: boolean;
+}
+
 /** The engines of one pool. */
 export class EngineRegistry {
   readonly #options: EngineRegistryOptions;
   readonly #attachments = new Map<EngineId, EngineAttachment>();
+  /** Kept here, too: a new epoch of a draining engine drains as well. */
+  readonly #draining = new Set<EngineId>();
   #model: PoolModel | null = null;
 
   constructor(options: EngineRegistryOptions) {
     this.#options = options;
-    for (const target of options.targets) {
-      this.#attachments.set(target.engineId, new EngineAttachment(this.#attachmentOptions(target)));
-    }
+    for (const target of options.targets) this.#make(target);
   }
 
   /** The pool's model, once an engine has been attached; kept while all are away. */
@@ -54,6 +62,46 @@ export class EngineRegistry {
   /** All engines, with whether each is attached now. */
   get presence(): ReadonlyMap<EngineId, boolean> {
     return new Map([...this.#attachments].map(([engineId, { info }]) => [engineId, info !== null]));
+  }
+
+  /** All engines, attached or away, in the order of their registration. */
+  get standings(): readonly EngineStanding[] {
+    return [...this.#attachments].map(([engineId, { info }]) => ({
+      engineId,
+      info,
+      isDraining: this.#draining.has(engineId),
+    }));
+  }
+
+  /** True when the engine is one of the pool. */
+  has(engineId: EngineId): boolean {
+    return this.#attachments.has(engineId);
+  }
+
+  /** Modifies state. One more engine; resolves when it was tried once. */
+  async add(target: EngineTarget): Promise<void> {
+    const attachment = this.#make(target);
+    attachment.start();
+    await attachment.settled();
+  }
+
+  /** Modifies state. Lets an engine go: what it runs or holds is lost. */
+  async remove(engineId: EngineId): Promise<void> {
+    const attachment = this.#attachments.get(engineId);
+    if (attachment === undefined) return;
+    this.#attachments.delete(engineId);
+    this.#draining.delete(engineId);
+    const wasAttached = attachment.info !== null;
+    await attachment.stop();
+    if (wasAttached) this.#options.post({ type: 'engineLost', engineId, reason: 'ENGINE_NOT_FOUND' });
+    this.#options.onChange();
+  }
+
+  /** Modifies state. A draining engine ends what it runs and gets no new turns. */
+  drain(engineId: EngineId, isDraining: boolean): void {
+    if (isDraining) this.#draining.add(engineId);
+    else this.#draining.delete(engineId);
+    this.#options.post({ type: 'engineDraining', engineId, isDraining });
   }
 
   /** Modifies state. Starts to attach; resolves when each engine was tried once. */
@@ -85,6 +133,12 @@ export class EngineRegistry {
     await Promise.all([...this.#attachments.values()].map((attachment) => attachment.stop()));
   }
 
+  #make(target: EngineTarget): EngineAttachment {
+    const attachment = new EngineAttachment(this.#attachmentOptions(target));
+    this.#attachments.set(target.engineId, attachment);
+    return attachment;
+  }
+
   #attachmentOptions({ engineId, client }: EngineTarget): ConstructorParameters<typeof EngineAttachment>[0] {
     const { now, post, knowsProgram, onChange, logger } = this.#options;
     return {
@@ -96,6 +150,7 @@ export class EngineRegistry {
       admit: (info) => this.#admit(engineId, info),
       onAttached: (info) => {
         const { epoch, capabilities } = info.description;
+        if (this.#draining.has(engineId)) post({ type: 'engineDraining', engineId, isDraining: true });
         logger.info({ engineId, epoch, kind: info.kind, version: info.version, capabilities }, 'engine attached');
         onChange();
       },

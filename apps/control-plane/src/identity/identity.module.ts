@@ -1,4 +1,4 @@
-import { Module } from '@nestjs/common';
+import { Inject, Injectable, Module, type OnModuleInit } from '@nestjs/common';
 import { ApiKeyRepository, TenantRepository } from '@holdfast/persistence';
 import { systemClock } from '@holdfast/platform';
 import type { Logger } from 'pino';
@@ -13,20 +13,47 @@ import { TenantQuotas } from './tenant-quotas.js';
 /** Keys expire and rates count in real time, whatever the service's time scale. */
 const wallNow = systemClock().now;
 
+/**
+ * Makes the first key before anything is served. A step of the start rather than of the wiring: when it fails, what had
+ * started is stopped in order.
+ */
+@Injectable()
+class FirstKey implements OnModuleInit {
+  readonly #config: Config;
+  readonly #logger: Logger;
+  readonly #storage: Storage;
+
+  constructor(@Inject(CONFIG) config: Config, @Inject(LOGGER) logger: Logger, @Inject(STORAGE) storage: Storage) {
+    this.#config = config;
+    this.#logger = logger;
+    this.#storage = storage;
+  }
+
+  async onModuleInit(): Promise<void> {
+    if (this.#config.HOLDFAST_AUTH === 'off') return;
+    await ensureFirstKey({
+      keys: new ApiKeyRepository(this.#storage.database),
+      wallNow,
+      logger: this.#logger,
+      file: this.#config.HOLDFAST_ADMIN_KEY_FILE,
+    });
+  }
+}
+
 /** Who calls, and how much a tenant may have. */
 @Module({
   imports: [PersistenceModule],
   providers: [
     {
       provide: Authenticator,
-      inject: [CONFIG, LOGGER, STORAGE],
-      useFactory: async (config: Config, logger: Logger, storage: Storage): Promise<Authenticator> => {
-        if (config.HOLDFAST_AUTH === 'off') return new Authenticator({ keys: null, wallNow });
-        const keys = new ApiKeyRepository(storage.database);
-        await ensureFirstKey({ keys, wallNow, logger, file: config.HOLDFAST_ADMIN_KEY_FILE });
-        return new Authenticator({ keys, wallNow });
-      },
+      inject: [CONFIG, STORAGE],
+      useFactory: (config: Config, storage: Storage): Authenticator =>
+        new Authenticator({
+          keys: config.HOLDFAST_AUTH === 'off' ? null : new ApiKeyRepository(storage.database),
+          wallNow,
+        }),
     },
+    FirstKey,
     {
       provide: TenantQuotas,
       inject: [LOGGER, STORAGE],

@@ -8,6 +8,7 @@
 import { runShutdown, type ShutdownStep, type Telemetry } from '@holdfast/platform';
 import { millis, seconds, toMillisCeil, type Duration } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
+import type { RegisteredEngines } from '../engines/registered-engines.js';
 import type { GrpcServer } from '../grpc/grpc-server.js';
 import type { Storage } from '../persistence/storage.js';
 import { turnInterrupted } from '../programs/program-errors.js';
@@ -21,6 +22,7 @@ const DATABASE = seconds(15);
 /** What is started and stopped. */
 export interface ControlPlaneOptions {
   readonly services: ProgramServices;
+  readonly registeredEngines: RegisteredEngines;
   readonly grpc: GrpcServer;
   readonly storage: Storage;
   readonly logger: Logger;
@@ -62,12 +64,13 @@ export class ControlPlane {
 
   /** Modifies state. */
   async start(): Promise<void> {
-    const { services, grpc, logger, storage } = this.#options;
+    const { services, registeredEngines, grpc, logger, storage } = this.#options;
     void storage.stopped.then((error) => this.#loseStorage(error));
     const restored = await restorePrograms(services);
     if (restored > 0) logger.info({ programs: restored }, 'programs taken over');
     services.absence.changed();
     await services.pool.engines.start();
+    await registeredEngines.restore();
     this.#grpcAddress = await grpc.listen();
     grpc.setServing(true);
   }

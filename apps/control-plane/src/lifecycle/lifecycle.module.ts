@@ -8,6 +8,7 @@ import {
 import type { Telemetry } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import { RegisteredEngines } from '../engines/registered-engines.js';
 import { GrpcModule } from '../grpc/grpc.module.js';
 import { GrpcServer } from '../grpc/grpc-server.js';
 import { HealthController } from '../health/health.controller.js';
@@ -44,7 +45,7 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
     ControlPlaneHooks,
     {
       provide: ControlPlane,
-      inject: [CONFIG, LOGGER, TELEMETRY, ON_FATAL, STORAGE, ProgramServices, GrpcServer],
+      inject: [CONFIG, LOGGER, TELEMETRY, ON_FATAL, STORAGE, ProgramServices, RegisteredEngines, GrpcServer],
       useFactory: (
         config: Config,
         logger: Logger,
@@ -52,10 +53,12 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
         onFatal: (error: unknown) => void,
         storage: Storage,
         services: ProgramServices,
+        registeredEngines: RegisteredEngines,
         grpc: GrpcServer,
       ): ControlPlane =>
         new ControlPlane({
           services,
+          registeredEngines,
           grpc,
           storage,
           logger,

@@ -1,15 +1,18 @@
 import { Module } from '@nestjs/common';
-import type { Clock } from '@holdfast/platform';
+import { RegisteredEngineRepository } from '@holdfast/persistence';
+import { systemClock, type Clock } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import type { OpenEngine } from '../engine-targets.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
+import { RegisteredEngines } from '../engines/registered-engines.js';
 import { IdentityModule } from '../identity/identity.module.js';
 import { TenantQuotas } from '../identity/tenant-quotas.js';
 import { MetricsModule } from '../metrics/metrics.module.js';
 import { ServiceMetrics } from '../metrics/service-metrics.js';
 import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
-import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, STORAGE } from '../tokens.js';
+import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, ON_FATAL, OPEN_ENGINE, STORAGE } from '../tokens.js';
 import { buildServices } from './build-services.js';
 import { ProgramServices } from './program-services.js';
 
@@ -53,7 +56,19 @@ import { ProgramServices } from './program-services.js';
           onFailure,
         }),
     },
+    {
+      provide: RegisteredEngines,
+      inject: [OPEN_ENGINE, STORAGE, ProgramServices],
+      useFactory: (open: OpenEngine, storage: Storage, { poolId, pool }: ProgramServices): RegisteredEngines =>
+        new RegisteredEngines({
+          poolId,
+          open,
+          registry: pool.engines,
+          repository: new RegisteredEngineRepository(storage.database),
+          wallNow: systemClock().now,
+        }),
+    },
   ],
-  exports: [ProgramServices],
+  exports: [ProgramServices, RegisteredEngines],
 })
 export class ProgramsModule {}

@@ -1,0 +1,19 @@
+/** The table of all operations: their paths, roles and schemas. Requests, the document and the tests read it. */
+import type { Operation } from './operation.js';
+import { auditOperations } from './operations/audit.js';
+import { historyOperations } from './operations/history.js';
+import { keyOperations } from './operations/keys.js';
+import { pinOperations } from './operations/pins.js';
+import { poolOperations } from './operations/pools.js';
+import { programOperations } from './operations/programs.js';
+import { tenantOperations } from './operations/tenants.js';
+
+export const operations: readonly Operation[] = [
+  ...programOperations,
+  ...historyOperations,
+  ...pinOperations,
+  ...poolOperations,
+  ...tenantOperations,
+  ...keyOperations,
+  ...auditOperations,
+];
