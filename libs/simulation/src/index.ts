@@ -38,7 +38,7 @@ export { planRecordedArrivals, recordedRate } from './lab/recorded-arrivals.js';
 export { withSizeHints } from './lab/size-hints.js';
 export { backlogThroughput } from './lab/backlog-throughput.js';
 export type { PoolOptions } from './lab/pool.js';
-export { createPool, poolBlocks } from './lab/pool.js';
+export { createPool, ENGINE_ABILITIES, poolBlocks } from './lab/pool.js';
 export type { ProgramLimits } from './trace/limit-program.js';
 export { limitProgram } from './trace/limit-program.js';
 export { ragpulseLength } from './trace/ragpulse-format.js';

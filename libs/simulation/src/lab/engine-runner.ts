@@ -33,8 +33,11 @@ export class EngineRunner {
   ) {}
 
   submit(turn: Omit<SimulatedTurn, 'rank' | 'bid' | 'pin'>, hints: EngineHints): void {
-    const pin = hints.pin === undefined ? {} : { pin: hints.pin };
-    this.engine.submit({ ...turn, rank: hints.rank, bid: hints.bid, ...pin }, this.simulation.now);
+    const { pins, ordersByRank } = this.description.capabilities;
+    // An engine that does not know the hints does as if there were none: turns of one rank run in order of arrival.
+    const pin = hints.pin === undefined || !pins ? {} : { pin: hints.pin };
+    const rank = ordersByRank ? hints.rank : 0;
+    this.engine.submit({ ...turn, rank, bid: hints.bid, ...pin }, this.simulation.now);
     this.#changed();
   }
 

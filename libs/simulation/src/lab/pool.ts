@@ -1,7 +1,18 @@
+import type { EngineCapabilities } from '@holdfast/scheduling';
 import { ExtentEngine } from '../extent-engine/extent-engine.js';
 import type { EngineProfile } from '../profiles/engine-profile.js';
 import { prefillCostOf } from '../profiles/step-time.js';
 import type { PoolEngine } from './simulate.js';
+
+/**
+ * What engines can carry out, by level: `full` as vLLM with the plug-in and the sim-engine, `order` without pins, `stock` in
+ * order of arrival and without pins.
+ */
+export const ENGINE_ABILITIES = {
+  full: { pins: true, softPins: true, ordersByRank: true, reranks: true },
+  order: { pins: false, softPins: false, ordersByRank: true, reranks: false },
+  stock: { pins: false, softPins: false, ordersByRank: false, reranks: false },
+} as const satisfies Readonly<Record<string, EngineCapabilities>>;
 
 /** Equal engines of a pool. */
 export interface PoolOptions {
@@ -12,6 +23,8 @@ export interface PoolOptions {
   /** Tokens one step may compute. */
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
+  /** Default `full`. */
+  readonly abilities?: keyof typeof ENGINE_ABILITIES;
 }
 
 /** Pure. KV blocks of one engine. */
@@ -19,13 +32,13 @@ export const poolBlocks = ({ profile, kvScale }: Pick<PoolOptions, 'profile' | '
   Math.max(1, Math.min(0x7fff_ffff, Math.round(profile.totalBlocks * kvScale)));
 
 /**
- * Pure. New engines `e1`, `e2`, ... that can do everything. Pins may take the whole pool, as the pressure rule makes them
+ * Pure. New engines `e1`, `e2`, ... Pins may take the whole pool, as the pressure rule makes them
  * give way.
  *
  * @throws RangeError for options that the engine model refuses.
  */
 export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
-  const { profile, engines, tokenBudget, maxRunningRequests } = options;
+  const { profile, engines, tokenBudget, maxRunningRequests, abilities = 'full' } = options;
   const totalBlocks = poolBlocks(options);
   const { blockTokens, stepTime } = profile;
   return Array.from({ length: engines }, (_, index) => ({
@@ -41,7 +54,7 @@ export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
     description: {
       engineId: `e${index + 1}`,
       epoch: '1',
-      capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
+      capabilities: ENGINE_ABILITIES[abilities],
       totalBlocks,
       blockTokens,
       maxRunningRequests,
