@@ -18,6 +18,8 @@ const commands = {
   'test:jaeger': { entry: 'tools/jaeger/test.mjs', build: true },
   'test:vllm': { entry: 'tools/vllm/test.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
+  'test:chunks': { entry: 'tools/chunks/test.mjs', build: false },
+  'start:chunk-engine': { entry: 'tools/chunks/serve.mjs', build: false },
   'bench:chunks': { entry: 'tools/chunks/bench.mjs', build: false },
 };
 
