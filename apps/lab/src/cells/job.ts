@@ -52,6 +52,8 @@ export type Job = LoadUnitJob | CellJob;
 export interface LoadUnitResult {
   readonly kind: 'load-unit';
   readonly programsPerSecond: number;
+  /** Programs a second in the recording; null where it does not say. */
+  readonly recordedPerSecond: number | null;
 }
 
 export interface CellResult {

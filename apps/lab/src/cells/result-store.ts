@@ -3,8 +3,10 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { join } from 'node:path';
 import type { Job, JobResult } from './job.js';
 
-interface StoredResult {
+/** A line of `cells.jsonl`. */
+export interface StoredResult {
   readonly key: string;
+  readonly job: Job;
   readonly result: JobResult;
 }
 
@@ -30,27 +32,34 @@ export const memoryStore = (): ResultStore => {
   return { get: (job) => results.get(keyOf(job)), put: (job, result) => void results.set(keyOf(job), result) };
 };
 
+const STORE_FILE = 'cells.jsonl';
+
+const wholeLines = (text: string): string => text.slice(0, text.lastIndexOf('\n') + 1);
+
+/** What is in `FOLDER/cells.jsonl`, oldest first; a line that was cut off is left out. Empty without the file. */
+export const readStore = (folder: string): readonly StoredResult[] => {
+  const path = join(folder, STORE_FILE);
+  if (!existsSync(path)) return [];
+  const lines = wholeLines(readFileSync(path, 'utf8')).split('\n');
+  return lines.filter((line) => line !== '').map((line) => JSON.parse(line) as StoredResult);
+};
+
 /** Opens `FOLDER/cells.jsonl`, one result a line. A line that was cut off is dropped. */
 export const fileStore = (folder: string, keyOf: (job: Job) => string): ResultStore => {
   mkdirSync(folder, { recursive: true });
-  const path = join(folder, 'cells.jsonl');
-  const results = new Map<string, JobResult>();
+  const path = join(folder, STORE_FILE);
   if (existsSync(path)) {
     const text = readFileSync(path, 'utf8');
-    const whole = text.slice(0, text.lastIndexOf('\n') + 1);
+    const whole = wholeLines(text);
     if (whole.length < text.length) writeFileSync(path, whole);
-    for (const line of whole.split('\n')) {
-      if (line === '') continue;
-      const { key, result } = JSON.parse(line) as StoredResult;
-      results.set(key, result);
-    }
   }
+  const results = new Map(readStore(folder).map(({ key, result }) => [key, result]));
   return {
     get: (job) => results.get(keyOf(job)),
     put: (job, result) => {
       const key = keyOf(job);
       results.set(key, result);
-      appendFileSync(path, `${JSON.stringify({ key, result } satisfies StoredResult)}\n`);
+      appendFileSync(path, `${JSON.stringify({ key, job, result } satisfies StoredResult)}\n`);
     },
   };
 };

@@ -4,6 +4,7 @@ import {
   createPool,
   infinitePinSpec,
   planBacklog,
+  recordedRate,
   simulate,
   type RecordedProgram,
 } from '@holdfast/simulation';
@@ -42,5 +43,10 @@ const measureLoadUnit = (job: LoadUnitJob, programs: readonly RecordedProgram[],
       },
     },
   });
-  return { kind: 'load-unit', programsPerSecond: backlogThroughput(completions) };
+  const isTimed = programs.length > 1 && programs.every(({ arrivedAt }) => arrivedAt !== undefined);
+  return {
+    kind: 'load-unit',
+    programsPerSecond: backlogThroughput(completions),
+    recordedPerSecond: isTimed ? recordedRate(programs) : null,
+  };
 };

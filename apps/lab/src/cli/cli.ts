@@ -8,6 +8,7 @@ import { fidelity } from '../commands/fidelity.js';
 import { inspect } from '../commands/inspect.js';
 import { knee } from '../commands/knee.js';
 import { predictors } from '../commands/predictors.js';
+import { report } from '../commands/report.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
 import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../trace-files/load-trace.js';
@@ -73,6 +74,9 @@ export const createCli = (signal: AbortSignal): Command => {
     experiment(command('knee', 'Finds the largest load at which mean JCT is at most 1.5 times that at load 0.2.')),
     4,
   ).action(async (raw: RawOptions) => void (await knee(toSettings(raw), io())));
+  command('report', 'Draws the report of what an --out folder holds, also of a run that was interrupted.')
+    .argument('<folder>', 'as given to --out of compare, simulate or knee')
+    .action((folder: string) => report(folder, process.stdout));
   withPredictors(
     command('predictors', 'Scores predictors of tool durations on traces, in order of time.'),
     async (settings) => void (await predictors(settings, io())),

@@ -12,6 +12,7 @@ import type { Summary } from '../measure/summary-row.js';
 import { silentProgress } from '../output/progress.js';
 import { compare } from './compare.js';
 import { knee } from './knee.js';
+import { report } from './report.js';
 
 const SCHEMA = fileURLToPath(new URL('../../../../docs/schemas/holdfast.lab.summary.v1.schema.json', import.meta.url));
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-lab-compare-'));
@@ -77,11 +78,16 @@ describe('lab compare', () => {
     for (const { programs, finished } of written.rows) expect([programs, finished]).toEqual([30, 30]);
     const [decision] = readFileSync(join(out, 'decisions.jsonl'), 'utf8').split('\n');
     expect(JSON.parse(decision!)).toMatchObject({ trace: 'small', policy: 'continuum', load: 0.5, seed: 1 });
-    const report = readFileSync(join(out, 'report.html'), 'utf8');
-    expect(report.match(/<svg/g)!.length).toBeGreaterThan(15);
-    expect(report).not.toContain('<script');
-    expect(report.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|@import|src=/);
+    const html = readFileSync(join(out, 'report.html'), 'utf8');
+    expect(html.match(/<svg/g)!.length).toBeGreaterThan(15);
+    expect(html).not.toContain('<script');
+    expect(html.replaceAll('http://www.w3.org/', '')).not.toMatch(/https?:|@import|src=/);
     expect(own.text()).toContain('load 1.0 of small');
+    writeFileSync(join(out, 'report.html'), 'an old one');
+    const again = io();
+    report(out, again.output);
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toBe(html);
+    expect(again.text()).toContain('load 1.0 of small');
   });
 
   it('gives every policy the same prompts', async () => {
@@ -115,7 +121,17 @@ describe('lab compare', () => {
     const kept = readFileSync(cells, 'utf8');
     expect(kept.trim().split('\n')).toHaveLength(4);
     writeFileSync(cells, `${kept}{"key":"half a li`);
+    const early = io();
+    report(out, early.output);
+    expect(early.text()).toContain('continuum');
     const resumed = await compare(settings({ out }), io());
+    const lines = readFileSync(cells, 'utf8').split('\n');
+    writeFileSync(join(out, 'cells.jsonl'), `${lines.slice(0, -2).join('\n')}\n`);
+    const most = io();
+    report(out, most.output);
+    expect(most.text()).toContain('cells are left out');
+    expect(readFileSync(join(out, 'report.html'), 'utf8')).toContain('Load 0.5');
+    writeFileSync(cells, lines.join('\n'));
     expect(readFileSync(cells, 'utf8').startsWith(kept)).toBe(true);
     expect(readFileSync(cells, 'utf8').trim().split('\n')).toHaveLength(13);
     expect(resumed).toEqual(await compare(settings(), io()));

@@ -1,12 +1,12 @@
-import { recordedRate } from '@holdfast/simulation';
 import { mkdirSync } from 'node:fs';
 import { join } from 'node:path';
 import type { CellJob, CellResult } from '../cells/job.js';
 import { Interrupted } from '../cli/exit.js';
 import { openLaboratory, type Laboratory } from '../experiment/laboratory.js';
-import { measureBenches, type Bench } from '../experiment/load-units.js';
+import { describeUnit, measureBenches } from '../experiment/load-units.js';
 import { CELL_FOLDER, planCells } from '../experiment/plan-cells.js';
 import type { CompareSettings } from '../experiment/settings.js';
+import { writeSettings } from '../output/settings-file.js';
 import type { Summary } from '../measure/summary-row.js';
 import { comparisonTables } from '../output/comparison-table.js';
 import type { ProgressDisplay } from '../output/progress.js';
@@ -24,15 +24,19 @@ export interface CommandIo {
 export const compare = async (settings: CompareSettings, io: CommandIo): Promise<Summary> => {
   const { out } = settings;
   const laboratory = await openLaboratory(settings, io);
-  if (out !== null) mkdirSync(join(out, CELL_FOLDER), { recursive: true });
+  if (out !== null) {
+    mkdirSync(join(out, CELL_FOLDER), { recursive: true });
+    writeSettings(out, settings);
+  }
   try {
     const benches = await measureBenches(laboratory, settings);
     const jobs = benches.flatMap((bench) => planCells(bench, settings));
     const cells = await laboratory.results(jobs);
     const summary: Summary = { schema: 'holdfast.lab.summary/v1', rows: cells.map(({ row }) => row) };
     io.progress.end();
-    io.output.write(`${benches.map(describeUnit).join('\n')}\n\n${comparisonTables(compareRows(summary.rows))}`);
-    if (out !== null) await writeOut(out, { summary, cells, jobs, benches });
+    const units = benches.map((bench) => describeUnit({ ...bench, trace: bench.trace.name }));
+    io.output.write(`${units.join('\n')}\n\n${comparisonTables(compareRows(summary.rows))}`);
+    if (out !== null) await writeOut(out, { summary, cells, jobs, units });
     if (out !== null) io.output.write(`\nWritten: ${join(out, 'summary.json')}, ${join(out, 'report.html')}\n`);
     return summary;
   } catch (error) {
@@ -50,26 +54,16 @@ export const keptNote = (out: string): Interrupted =>
     `stopped; finished cells are kept in ${join(out, 'cells.jsonl')}, and the same command goes on from there`,
   );
 
-/** Pure. */
-export const describeUnit = ({ trace, pool, programs, arrival, unitProgramsPerSecond }: Bench): string => {
-  const unit =
-    `load 1.0 of ${trace.name} on ${pool.engines} x ${pool.engine} = ${(unitProgramsPerSecond * 3_600).toFixed(1)} programs/h ` +
-    `(infinite pins, a backlog of at least ${programs} programs, 10th to 80th percentile of completions)`;
-  if (arrival.arrivals === 'poisson') return unit;
-  const recorded = recordedRate(trace.programs) / unitProgramsPerSecond;
-  return `${unit}; the times of the trace are load ${recorded.toPrecision(3)}`;
-};
-
 interface Outcome {
   readonly summary: Summary;
   readonly cells: readonly CellResult[];
   readonly jobs: readonly CellJob[];
-  readonly benches: readonly Bench[];
+  readonly units: readonly string[];
 }
 
-const writeOut = async (out: string, { summary, cells, jobs, benches }: Outcome): Promise<void> => {
+const writeOut = async (out: string, { summary, cells, jobs, units }: Outcome): Promise<void> => {
   const decisions = jobs.flatMap(({ decisionsTo }) => (decisionsTo === undefined ? [] : [decisionsTo]));
   if (decisions.length > 0) await concatenate(decisions, join(out, 'decisions.jsonl'));
   writeWhole(join(out, 'summary.json'), `${JSON.stringify(summary, null, 2)}\n`);
-  writeWhole(join(out, 'report.html'), reportHtml({ cells, units: benches.map(describeUnit) }));
+  writeWhole(join(out, 'report.html'), reportHtml({ cells, units }));
 };

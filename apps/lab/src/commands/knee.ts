@@ -3,11 +3,12 @@ import { join } from 'node:path';
 import Table from 'cli-table3';
 import { Interrupted } from '../cli/exit.js';
 import { openLaboratory, type Laboratory } from '../experiment/laboratory.js';
-import { measureBenches, type Bench } from '../experiment/load-units.js';
+import { describeUnit, measureBenches, type Bench } from '../experiment/load-units.js';
 import { cellOf } from '../experiment/plan-cells.js';
 import type { ExperimentSettings } from '../experiment/settings.js';
+import { writeSettings } from '../output/settings-file.js';
 import { writeWhole } from '../output/write-files.js';
-import { describeUnit, keptNote, type CommandIo } from './compare.js';
+import { keptNote, type CommandIo } from './compare.js';
 
 /** A row of `knee.json`. */
 export interface KneeRow {
@@ -35,13 +36,18 @@ const FAILURES_TO_STOP = 2;
 export const knee = async (settings: ExperimentSettings, io: CommandIo): Promise<readonly KneeRow[]> => {
   const { out } = settings;
   const laboratory = await openLaboratory(settings, io);
-  if (out !== null) mkdirSync(out, { recursive: true });
+  if (out !== null) {
+    mkdirSync(out, { recursive: true });
+    writeSettings(out, settings);
+  }
   try {
     const benches = await measureBenches(laboratory, settings);
     const searches = benches.flatMap((bench) => settings.policies.map((policy) => ({ bench, policy })));
     const rows = await Promise.all(searches.map((search) => searchKnee(laboratory, search, settings.seeds)));
     io.progress.end();
-    io.output.write(`${benches.map(describeUnit).join('\n')}\n\n${kneeTable(rows)}\n`);
+    io.output.write(
+      `${benches.map((bench) => describeUnit({ ...bench, trace: bench.trace.name })).join('\n')}\n\n${kneeTable(rows)}\n`,
+    );
     if (out !== null) writeWhole(join(out, 'knee.json'), `${JSON.stringify({ rows }, null, 2)}\n`);
     return rows;
   } catch (error) {

@@ -12,7 +12,27 @@ export interface Bench {
   readonly programs: number;
   readonly arrival: ArrivalChoice;
   readonly unitProgramsPerSecond: number;
+  /** Programs a second in the recording; null where it does not say. */
+  readonly recordedPerSecond: number | null;
 }
+
+/** Pure. What load 1.0 is, for people. */
+export const describeUnit = ({
+  trace,
+  pool,
+  programs,
+  unitProgramsPerSecond,
+  recordedPerSecond,
+}: Omit<Bench, 'trace' | 'arrival'> & { readonly trace: string }): string => {
+  const recorded =
+    recordedPerSecond === null
+      ? ''
+      : `; the times of the trace are load ${(recordedPerSecond / unitProgramsPerSecond).toPrecision(3)}`;
+  return (
+    `load 1.0 of ${trace} on ${pool.engines} x ${pool.engine} = ${(unitProgramsPerSecond * 3_600).toFixed(1)} programs/h ` +
+    `(infinite pins, a backlog of at least ${programs} programs, 10th to 80th percentile of completions)${recorded}`
+  );
+};
 
 /** Modifies the laboratory's store. Measures load 1.0 of every trace on all engines. */
 export const measureBenches = async (
@@ -26,5 +46,8 @@ export const measureBenches = async (
   const units = await laboratory.results(
     places.map(({ trace, pool, programs }) => ({ kind: 'load-unit' as const, trace: trace.name, pool, programs })),
   );
-  return places.map((place, index) => ({ ...place, arrival, unitProgramsPerSecond: units[index]!.programsPerSecond }));
+  return places.map((place, index) => {
+    const { programsPerSecond, recordedPerSecond } = units[index]!;
+    return { ...place, arrival, unitProgramsPerSecond: programsPerSecond, recordedPerSecond };
+  });
 };

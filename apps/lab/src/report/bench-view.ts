@@ -42,7 +42,10 @@ export interface CurvePoint extends Estimate {
 /** Pure. */
 export const curve = (view: BenchView, pick: (cell: CellResult) => number): readonly CurvePoint[] =>
   view.policies.flatMap((policy) =>
-    view.loads.map((load) => ({ load, policy, ...bootstrapMean(cellsOf(view, load, policy).map(pick)) })),
+    view.loads.flatMap((load) => {
+      const values = cellsOf(view, load, policy).map(pick);
+      return values.length === 0 ? [] : [{ load, policy, ...bootstrapMean(values) }];
+    }),
   );
 
 /** Where the values of a policy lie. */

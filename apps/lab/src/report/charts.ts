@@ -27,9 +27,9 @@ export const loadCurve = (
     y: { type: 'log', label, grid: true, tickFormat: shortNumber, ticks: 5 },
     color: { type: 'categorical', ...colourScale(view.policies) },
     marks: [
-      Plot.areaY(points, { x: 'load', y1: 'low', y2: 'high', fill: 'policy', fillOpacity: 0.12 }),
+      Plot.areaY(points, { x: 'load', y1: 'low', y2: 'high', z: 'policy', fill: 'policy', fillOpacity: 0.12 }),
       Plot.ruleX(points, { x: 'load', y1: 'low', y2: 'high', stroke: 'policy' }),
-      Plot.lineY(points, { x: 'load', y: 'value', stroke: 'policy', strokeWidth: 1.6 }),
+      Plot.lineY(points, { x: 'load', y: 'value', z: 'policy', stroke: 'policy', strokeWidth: 1.6 }),
       Plot.dot(points, {
         x: 'load',
         y: 'value',
