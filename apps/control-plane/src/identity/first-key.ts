@@ -15,6 +15,8 @@ import { DEFAULT_TENANT } from './identity.js';
 export interface FirstKeyOptions {
   readonly keys: ApiKeyRepository;
   readonly file: string;
+  /** Where REST is served. */
+  readonly restUrl: string;
   readonly wallNow: () => Instant;
   readonly logger: Logger;
 }
@@ -45,10 +47,15 @@ export const ensureFirstKey = async (options: FirstKeyOptions): Promise<void> =>
     revokedAt: null,
   });
   logger.warn(
-    { file, makeMore: 'npm run keys -- create --tenant TENANT --role agent|viewer|operator|admin' },
+    { file, makeMore: makeMore(options) },
     'the admin key in this file works from now on: make the other keys with it',
   );
 };
+
+/** A command line that makes a key. */
+const makeMore = ({ file, restUrl }: FirstKeyOptions): string =>
+  `curl ${restUrl}/keys -H "authorization: Bearer $(cat ${file})" -H 'content-type: application/json' ` +
+  `-d '{"tenantId":null,"role":"agent","name":"my agents","expiresInSeconds":null}'`;
 
 const readKey = async (file: string): Promise<ApiKeyParts | null> => {
   let text: string;

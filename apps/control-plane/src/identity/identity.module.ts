@@ -36,9 +36,13 @@ class FirstKey implements OnModuleInit {
       wallNow,
       logger: this.#logger,
       file: this.#config.HOLDFAST_ADMIN_KEY_FILE,
+      restUrl: restUrl(this.#config),
     });
   }
 }
+
+const restUrl = ({ HOLDFAST_HTTP_ADDRESS: { host, port }, HOLDFAST_TLS_CERT: cert }: Config): string =>
+  `${cert === undefined ? 'http' : 'https'}://${host.includes(':') ? `[${host}]` : host}:${port}/api/v1`;
 
 /** Who calls, and how much a tenant may have. */
 @Module({

@@ -2,6 +2,8 @@
 import { z } from 'zod';
 import type { Operation } from './operation.js';
 import './problem.js';
+import { versionPattern } from './read-request.js';
+import { keyPattern } from './repeated-calls.js';
 import { namedSchemas } from './schemas/named.js';
 
 type Json = { readonly [key: string]: unknown };
@@ -94,7 +96,7 @@ const idempotencyKey = {
   in: 'header',
   required: false,
   description: 'A call that is sent again under its key has no second effect and gets the same answer.',
-  schema: { type: 'string', pattern: '^[!-~]{1,128}$' },
+  schema: { type: 'string', pattern: keyPattern.source },
 };
 
 const ifMatch = {
@@ -102,7 +104,7 @@ const ifMatch = {
   in: 'header',
   required: true,
   description: 'ETag of what was read; `*` for whatever it is now.',
-  schema: { type: 'string', pattern: '^(\\*|"[!#-~]{1,128}")$' },
+  schema: { type: 'string', pattern: versionPattern.source },
 };
 
 const fieldsOf = (schema: z.ZodObject | null): readonly (readonly [string, z.ZodType])[] =>

@@ -78,6 +78,9 @@ const bodyOf = async (request: IncomingMessage): Promise<unknown> => {
   return readJsonBody(request, MAX_BODY_BYTES);
 };
 
+/** What If-Match may be. */
+export const versionPattern = /^(\*|"[!#-~]{1,128}")$/;
+
 /** The one version that the caller names; weak tags and lists name none. */
 const versionOf = (operation: Operation, request: IncomingMessage): string | null => {
   if (operation.method === 'GET' || !operation.needsVersion) return null;
@@ -89,7 +92,11 @@ const versionOf = (operation: Operation, request: IncomingMessage): string | nul
       message: 'the header If-Match is not set; allowed: the ETag of what was read, or *',
     });
   }
-  return given.trim() === '*' ? null : given.trim();
+  if (!versionPattern.test(given)) {
+    const description = `is ${JSON.stringify(given.slice(0, MAX_SHOWN))}; allowed: one strong ETag, or *`;
+    throw invalidFields([{ field: 'if-match', description }]);
+  }
+  return given === '*' ? null : given;
 };
 
 /** @throws DomainError VERSION_CONFLICT when the caller read another version than the present one. */

@@ -9,6 +9,9 @@ import { requestIdReused } from '../programs/program-errors.js';
 import type { ProgramServices } from '../programs/program-services.js';
 import type { ReadCall } from './read-request.js';
 
+/** What Idempotency-Key may be: not so short that two calls come to the same by accident. */
+export const keyPattern = /^[!-~]{8,128}$/;
+
 /** An answer as it is kept. */
 export interface KeptAnswer {
   readonly status: number;
@@ -41,8 +44,8 @@ export class RepeatedCalls {
     call: { readonly operationId: string; readonly identity: Identity; readonly key: string; readonly read: ReadCall },
     effect: () => Promise<Effect>,
   ): Promise<KeptAnswer> {
-    if (!/^[!-~]{1,128}$/.test(call.key)) {
-      const description = `is ${JSON.stringify(call.key.slice(0, 128))}; allowed: 1 to 128 printable characters`;
+    if (!keyPattern.test(call.key)) {
+      const description = `is ${JSON.stringify(call.key.slice(0, 128))}; allowed: 8 to 128 printable characters`;
       throw invalidFields([{ field: 'idempotency-key', description }]);
     }
     const { tenantId, keyId } = call.identity;
