@@ -71,6 +71,9 @@ const schema = z.object({
   maxContext: numeric({ min: 2, max: 16_777_216 }).optional(),
   vocabSize: numeric({ min: 259, max: 16_777_216 }),
   maxPinnedFraction: numeric({ min: 0, max: 1, isReal: true }),
+  chunkMemory: numeric({ min: 0, max: 16_777_216 }),
+  chunkPrefixOnly: z.boolean(),
+  chunkDamage: numeric({ min: 0, max: 100, isReal: true }),
   epoch: label.optional(),
   statsInterval: numeric({ min: 10, max: 600_000 }),
   otlpEndpoint: z
@@ -161,7 +164,25 @@ const toSettings = (options: Parsed): EngineSettings => {
     seed: options.seed,
     toolCallsPerTask: options.toolCalls,
     statsIntervalMs: options.statsInterval,
+    ...chunksOf(options, profile),
   };
 };
+
+/** Host memory to the accelerator over PCIe 5, one way. */
+const LOAD_BYTES_PER_SECOND = 50e9;
+const MIB = 1_048_576;
+
+const chunksOf = (options: Parsed, { kvBytesPerToken }: EngineProfile): Pick<EngineSettings, 'chunks'> =>
+  options.chunkMemory === 0
+    ? {}
+    : {
+        chunks: {
+          memoryBytes: options.chunkMemory * MIB,
+          kvBytesPerToken,
+          loadBytesPerSecond: LOAD_BYTES_PER_SECOND,
+          nonPrefix: !options.chunkPrefixOnly,
+          damageNats: () => options.chunkDamage,
+        },
+      };
 
 const defaultModel = (profile: EngineProfile): string => `sim-${profile.model}`;

@@ -39,6 +39,13 @@ export const commandLine = (version: string): Command =>
       '128256',
     )
     .option('--max-pinned-fraction <share>', 'share of the pool that hard pins may take together', '0.95')
+    .option('--chunk-memory <MiB>', 'host memory for the KV of chunks: serves holdfast.chunk.v1 too; 0 does not', '0')
+    .option('--chunk-prefix-only', 'chunks are reused behind the same prefix only', false)
+    .option(
+      '--chunk-damage <nats>',
+      'modelled divergence of an answer when everything is reused and nothing repaired',
+      '0.1',
+    )
     .option('--epoch <name>', 'names this life of the engine (default: random)')
     .option('--stats-interval <ms>', 'model milliseconds between load records on an idle event stream', '1000')
     .addOption(

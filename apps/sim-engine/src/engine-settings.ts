@@ -1,4 +1,5 @@
 import type { StepTimeCoefficients } from '@holdfast/simulation';
+import type { ChunkSettings } from './chunk/chunk-settings.js';
 
 /** What one simulated engine is. Every field is valid. */
 export interface EngineSettings {
@@ -27,4 +28,6 @@ export interface EngineSettings {
   readonly toolCallsPerTask: number;
   /** Model milliseconds between two load reports on an idle event stream. */
   readonly statsIntervalMs: number;
+  /** Reuse of chunks; absent: holdfast.chunk.v1 is not served. */
+  readonly chunks?: ChunkSettings;
 }

@@ -2,10 +2,11 @@ import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { descriptorSet, kv, vllm } from '@holdfast/contracts';
+import { chunk, descriptorSet, kv, vllm } from '@holdfast/contracts';
 import { type Clock, DomainError, type ErrorLogger } from '@holdfast/platform';
 import { EngineModel } from '@holdfast/simulation';
 import { HealthImplementation } from 'grpc-health-check';
+import { ChunkEngineService } from './chunk/chunk-engine-service.js';
 import { EngineDriver } from './engine-driver.js';
 import type { EngineSettings } from './engine-settings.js';
 import { kvControlService } from './kv/kv-control-service.js';
@@ -40,13 +41,14 @@ export interface SimEngine {
 
 const VLLM_SERVICE = 'vllm.grpc.engine.VllmEngine';
 const KV_SERVICE = 'holdfast.kv.v1.KvControl';
+const CHUNK_SERVICE = 'holdfast.chunk.v1.ChunkEngineService';
 
 const MAX_MESSAGE_BYTES = 64 * 1_024 * 1_024;
 
 /** How long calls may take to hear of the end before their connections are cut. */
 const CLOSE_GRACE_MS = 1_000;
 
-/** Starts an engine: the model, its driver, and both services on one port. */
+/** Starts an engine: the model, its driver, and its services on one port. */
 export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngine> => {
   const { engineService, watch, feed, driver } = buildEngine(options);
   const { settings, version, logger } = options;
@@ -56,19 +58,23 @@ export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngi
   });
   server.addService(vllm.VllmEngineService, engineService.handlers());
   server.addService(kv.KvControlService, kvControlService({ driver, settings, watch, version, logger }));
-  const health = new HealthImplementation({ '': 'SERVING', [VLLM_SERVICE]: 'SERVING', [KV_SERVICE]: 'SERVING' });
+  const chunks = chunkService(options);
+  if (chunks !== null) server.addService(chunk.ChunkEngineServiceService, chunks.handlers());
+  const services = [VLLM_SERVICE, KV_SERVICE, ...(chunks === null ? [] : [CHUNK_SERVICE])];
+  const health = new HealthImplementation(Object.fromEntries(['', ...services].map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   new ReflectionService(loadFileDescriptorSetFromBuffer(descriptorSet()), {
-    services: [VLLM_SERVICE, KV_SERVICE],
+    services,
   }).addToServer(server);
   const address = await bind(server, options);
   return {
     address,
     epoch: settings.epoch,
     close: () => {
-      for (const name of ['', VLLM_SERVICE, KV_SERVICE]) health.setStatus(name, 'NOT_SERVING');
+      for (const name of ['', ...services]) health.setStatus(name, 'NOT_SERVING');
       const ending = draining();
       engineService.close(ending);
+      chunks?.close(ending);
       watch.close(ending);
       feed.close(ending);
       driver.close();
@@ -76,6 +82,18 @@ export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngi
     },
   };
 };
+
+const chunkService = ({ settings, clock, version, logger }: SimEngineOptions): ChunkEngineService | null =>
+  settings.chunks === undefined
+    ? null
+    : new ChunkEngineService({
+        settings,
+        chunks: settings.chunks,
+        clock,
+        archive: tokenizerArchive(settings),
+        version,
+        logger,
+      });
 
 interface BuiltEngine {
   readonly driver: EngineDriver;

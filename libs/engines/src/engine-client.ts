@@ -1,4 +1,6 @@
+import type { chunk } from '@holdfast/contracts';
 import type { EngineDescription, EngineHints, EngineLoad, PinTerms } from '@holdfast/scheduling';
+import type { ChunkOperations, ChunkWork } from './chunk/chunk-operations.js';
 
 /** Facts read from an engine when it is attached. */
 export interface EngineInfo {
@@ -7,7 +9,7 @@ export interface EngineInfo {
   readonly vocabularySize: number;
   readonly maxContextTokens: number;
   readonly eosTokenIds: readonly number[];
-  /** "sim", "vllm" (with the plug-in) or "vllm-stock". */
+  /** "sim", "vllm" (with the plug-in), "vllm-stock", or "chunk-..." for one of holdfast.chunk.v1. */
   readonly kind: string;
   readonly version: string;
 }
@@ -30,6 +32,8 @@ export interface GenerateCall {
   readonly promptIds: Uint32Array;
   readonly sampling: GenerateSampling;
   readonly hints: EngineHints;
+  /** How the KV of a prompt with chunks is made; only for engines with `chunks`. */
+  readonly chunks?: ChunkWork;
   /** W3C trace context to send along. */
   readonly traceparent?: string;
   readonly tracestate?: string;
@@ -47,6 +51,8 @@ export type GenerateEvent =
       readonly outputIds: readonly number[];
       /** What the engine holds for the program now. `expiresInMs` counts from the moment the answer was sent. */
       readonly pin?: { readonly pinnedTokens: number; readonly expiresInMs: number };
+      /** What an engine of holdfast.chunk.v1 did with the prompt. */
+      readonly chunks?: chunk.ExecuteResult;
     };
 
 export interface HeldPin {
@@ -106,4 +112,6 @@ export interface EngineClient {
   /** Resolves when the engine says it serves; rejects with ENGINE_UNREACHABLE otherwise. */
   checkHealth(): Promise<void>;
   close(): void;
+  /** Operations on stored KV of chunks; absent where the engine has none. */
+  readonly chunks?: ChunkOperations;
 }

@@ -1,0 +1,56 @@
+import { fingerprintOf } from '@holdfast/chunk-cache';
+import { chunk } from '@holdfast/contracts';
+import type { EngineSettings } from '../engine-settings.js';
+import { eosTokenId } from '../tokenizer/byte-level-tokenizer.js';
+import type { ChunkSettings } from './chunk-settings.js';
+
+/** Pure. Digest of all that stored KV depends on: another model, vocabulary or seed makes other KV. */
+export const simFingerprint = ({ model, seed, vocabularySize }: EngineSettings, tokenizerDigest: string): string =>
+  fingerprintOf({
+    model,
+    revision: `seed ${seed}, vocabulary ${vocabularySize}`,
+    tokenizerDigest,
+    dtype: 'bfloat16',
+    rope: { type: 'modelled', theta: 0, scaling: {} },
+  });
+
+/** Pure. What the engine says of itself. */
+export const capabilities = (
+  settings: EngineSettings,
+  chunks: ChunkSettings,
+  facts: { readonly version: string; readonly tokenizerDigest: string; readonly bytesUsed: bigint },
+): chunk.GetCapabilitiesResponse => ({
+  interfaceVersion: 1,
+  engineId: settings.model,
+  epoch: settings.epoch,
+  engineKind: 'sim',
+  engineVersion: facts.version,
+  fingerprint: simFingerprint(settings, facts.tokenizerDigest),
+  modelId: settings.model,
+  tokenizerDigest: facts.tokenizerDigest,
+  layers: 32,
+  kvBytesPerToken: chunks.kvBytesPerToken,
+  dtype: 'bfloat16',
+  maxContextTokens: settings.maxContextTokens,
+  vocabularySize: settings.vocabularySize,
+  selectors: chunks.nonPrefix
+    ? [chunk.Selector.PLAN, chunk.Selector.FIRST, chunk.Selector.INTER, chunk.Selector.QUERY, chunk.Selector.VALUE]
+    : [],
+  nonPrefix: chunks.nonPrefix,
+  variants: chunks.nonPrefix,
+  layerStop: false,
+  stats: [chunk.StatKind.INTER, chunk.StatKind.INTRA, chunk.StatKind.TOKEN_INTER],
+  tiers: [tierState(chunks, facts.bytesUsed)],
+  prefillMsPerToken: settings.stepTime.perPrefillTokenMicros / 1e3,
+  prefillMsPerTokenAndContextToken: settings.stepTime.perPrefillPairMicros / 1e3,
+  neutralPrefixTokenIds: [],
+  stopTokenIds: [eosTokenId],
+});
+
+/** Pure. The one tier. */
+export const tierState = (chunks: ChunkSettings, bytesUsed: bigint): chunk.TierState => ({
+  tier: chunk.Tier.MEMORY,
+  bytesTotal: BigInt(chunks.memoryBytes),
+  bytesUsed,
+  loadBytesPerSecond: chunks.loadBytesPerSecond,
+});
