@@ -1,19 +1,24 @@
 import { Metadata } from '@grpc/grpc-js';
-import type { program as wire } from '@holdfast/contracts';
-import { attributes, spans, startTelemetry, type Telemetry } from '@holdfast/platform';
-import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
+import { attributes, spans, startPostgres, startTelemetry, type Telemetry } from '@holdfast/platform';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
-import { startTestPlane, stopTestPlanes, type TestPlane } from './control-plane.fixture.js';
+import { append, startTestPlane, stopTestPlanes, type TestPlane } from './control-plane.fixture.js';
+
+interface Attribute {
+  readonly key: string;
+  readonly value: Readonly<Record<string, unknown>>;
+}
 
 interface ReceivedSpan {
   readonly traceId: string;
   readonly spanId: string;
   readonly parentSpanId?: string;
   readonly name: string;
-  readonly attributes: readonly { readonly key: string; readonly value: Readonly<Record<string, unknown>> }[];
+  readonly links?: readonly { readonly spanId: string }[];
+  readonly events?: readonly { readonly name: string; readonly attributes: readonly Attribute[] }[];
+  readonly attributes: readonly Attribute[];
 }
 
 interface OtlpBody {
@@ -21,17 +26,18 @@ interface OtlpBody {
 }
 
 const received: ReceivedSpan[] = [];
-let collector: Server;
-let telemetry: Telemetry;
+const engineTraceparents: string[] = [];
+const UNTRACED_PROGRAMS = 12;
+const untraced: string[] = [];
 // Each test starts services and a database; on a busy machine that takes a while.
 jest.setTimeout(120_000);
 
-let postgres: EmbeddedPostgres;
-let plane: TestPlane;
-const engineTraceparents: string[] = [];
+const traceId = '0af7651916cd43dd8448eb211c80319c';
+const callerSpanId = 'b7ad6b7169203331';
+let closing: () => Promise<void> = async () => undefined;
 
-beforeAll(async () => {
-  collector = createServer((request, response) => {
+const collect = async (): Promise<{ readonly endpoint: string; readonly collector: Server }> => {
+  const collector = createServer((request, response) => {
     const parts: Buffer[] = [];
     request.on('data', (part: Buffer) => parts.push(part));
     request.on('end', () => {
@@ -43,10 +49,33 @@ beforeAll(async () => {
     });
   });
   await new Promise<void>((resolve) => collector.listen(0, '127.0.0.1', resolve));
-  const { port } = collector.address() as AddressInfo;
-  telemetry = startTelemetry({ serviceName: 'control-plane-spec', endpoint: `http://127.0.0.1:${port}` });
-  postgres = await startPostgres({ durable: false });
-  plane = await startTestPlane({
+  return { endpoint: `http://127.0.0.1:${(collector.address() as AddressInfo).port}`, collector };
+};
+
+/** Two turns, a tool call between them whose pin the second takes over, and one whose end nobody reports. */
+const runProgram = async ({ client }: TestPlane, metadata = new Metadata()): Promise<string> => {
+  const { program } = await client.call('startProgram', { name: 'traced' }, metadata);
+  const programId = program?.programId ?? '';
+  await client.turn({ programId });
+  await client.call('beginToolCall', { programId, toolCallId: 'c', tool: 'bash', command: 'npm test' });
+  await client.call('endToolCall', { programId, toolCallId: 'c' });
+  await client.turn({ programId, input: append([1, 2, 3]) });
+  await client.call('beginToolCall', { programId, toolCallId: 'd', tool: 'search', command: '' });
+  await client.call('endProgram', { programId });
+  return programId;
+};
+
+beforeAll(async () => {
+  const { endpoint, collector } = await collect();
+  // Half of those who do not trace are recorded; who traces decides for itself.
+  const telemetry: Telemetry = startTelemetry({ serviceName: 'control-plane-spec', endpoint, sampleRatio: 0.5 });
+  const postgres = await startPostgres({ durable: false });
+  closing = async () => {
+    await stopTestPlanes();
+    await postgres.stop();
+    await new Promise((resolve) => collector.close(resolve));
+  };
+  const plane = await startTestPlane({
     databaseUrl: postgres.url,
     env: { HOLDFAST_POLICY: 'static-ttl:ttl=60s' },
     engines: [
@@ -58,50 +87,94 @@ beforeAll(async () => {
       },
     ],
   });
+  const metadata = new Metadata();
+  metadata.set('traceparent', `00-${traceId}-${callerSpanId}-01`);
+  await runProgram(plane, metadata);
+  for (let index = 0; index < UNTRACED_PROGRAMS; index += 1) untraced.push(await runProgram(plane));
+  await plane.stop();
+  await telemetry.shutdown();
 }, 120_000);
 
-afterAll(async () => {
-  await stopTestPlanes();
-  await postgres.stop();
-  await new Promise((resolve) => collector.close(resolve));
-}, 120_000);
+afterAll(() => closing(), 120_000);
 
-const traceId = '0af7651916cd43dd8448eb211c80319c';
-const callerSpanId = 'b7ad6b7169203331';
+const all = (name: string): readonly ReceivedSpan[] =>
+  received.filter((span) => span.name === name && span.traceId === traceId);
 
-const named = (name: string): ReceivedSpan => {
-  const span = received.find((candidate) => candidate.name === name && candidate.traceId === traceId);
+const first = (name: string): ReceivedSpan => {
+  const [span] = all(name);
   if (span === undefined) throw new Error(`no span ${name} in ${received.map((other) => other.name).join(', ')}`);
   return span;
 };
 
-describe('tracing', () => {
-  it('exports one tree a program, from the caller to the engine', async () => {
-    const metadata = new Metadata();
-    metadata.set('traceparent', `00-${traceId}-${callerSpanId}-01`);
-    const { program } = await plane.client.call('startProgram', { name: 'traced' }, metadata);
-    const programId = program?.programId ?? '';
-    await plane.client.turn({ programId });
-    await plane.client.call('beginToolCall', { programId, toolCallId: 'c', tool: 'bash', command: 'npm test' });
-    await plane.client.call('endToolCall', { programId, toolCallId: 'c' });
-    await plane.client.turn({ programId, input: { $case: 'append', value: { ids: [1, 2, 3] } } });
-    await plane.client.call('endProgram', { programId } satisfies Partial<wire.EndProgramRequest>);
-    await telemetry.shutdown();
+const textOf = ({ attributes: own }: { readonly attributes: readonly Attribute[] }, key: string): unknown =>
+  own.find((attribute) => attribute.key === key)?.value['stringValue'];
 
-    const rpc = named('holdfast.program.v1.ProgramService/StartProgram');
+const RPC = 'holdfast.program.v1.ProgramService';
+
+describe('tracing', () => {
+  it('exports one tree a program, from the caller to the engine', () => {
+    const rpc = first(`${RPC}/StartProgram`);
     expect(rpc.parentSpanId).toBe(callerSpanId);
-    const root = named(spans.program);
+    const root = first(spans.program);
     expect(root.parentSpanId).toBe(rpc.spanId);
-    const turn = named(spans.turn);
-    expect(turn.parentSpanId).toBe(root.spanId);
-    const generate = named(spans.generate);
+    const turn = first(spans.turn);
+    const generate = first(spans.generate);
     expect(generate.parentSpanId).toBe(turn.spanId);
-    expect(named(spans.queueWait).parentSpanId).toBe(turn.spanId);
-    expect(named(spans.toolCall).parentSpanId).toBe(root.spanId);
-    const pin = named(spans.pin);
-    expect(pin.parentSpanId).toBe(root.spanId);
-    expect(pin.attributes.find(({ key }) => key === attributes.pinOutcome)?.value).toEqual({ stringValue: 'hit' });
+    expect(first(spans.queueWait).parentSpanId).toBe(turn.spanId);
+    expect(first(spans.prefill).parentSpanId).toBe(generate.spanId);
+    expect(first(spans.decode).parentSpanId).toBe(generate.spanId);
+    expect(first(spans.toolCall).parentSpanId).toBe(root.spanId);
+    expect(first(spans.pin).parentSpanId).toBe(root.spanId);
     expect(engineTraceparents[0]).toBe(`00-${traceId}-${generate.spanId}-01`);
-    expect(received.filter(({ name, traceId: id }) => name === spans.turn && id === traceId)).toHaveLength(2);
+    expect(all(spans.turn)).toHaveLength(2);
+  });
+
+  it('puts calls without a trace of their own into the trace of the program they name', () => {
+    const root = first(spans.program);
+    for (const method of ['RunTurn', 'BeginToolCall', 'EndToolCall', 'EndProgram']) {
+      expect(first(`${RPC}/${method}`).parentSpanId).toBe(root.spanId);
+    }
+    expect(first(spans.turn).parentSpanId).toBe(first(`${RPC}/RunTurn`).spanId);
+  });
+
+  it('tells the life of each pin: the turn that set it, the turn that hit it, or that the program let it go', () => {
+    const [hit, released] = all(spans.pin);
+    const [one, two] = all(spans.turn).map(({ spanId }) => spanId);
+    expect(textOf(hit as ReceivedSpan, attributes.pinOutcome)).toBe('hit');
+    expect(hit?.links?.map(({ spanId }) => spanId)).toEqual([one, two]);
+    expect(textOf(released as ReceivedSpan, attributes.pinOutcome)).toBe('released');
+    expect(released?.links?.map(({ spanId }) => spanId)).toEqual([two]);
+  });
+
+  it('says that a tool call ended with its program when nobody reported its end', () => {
+    expect(all(spans.toolCall).map((span) => textOf(span, attributes.toolOutcome))).toEqual([
+      'succeeded',
+      'unreported',
+    ]);
+  });
+
+  it('shows decisions where they matter: of a turn on the turn, of a tool call on the tool call, with their inputs', () => {
+    const kinds = (span: ReceivedSpan): unknown[] =>
+      (span.events ?? [])
+        .filter(({ name }) => name === spans.decisionEvent)
+        .map((event) => textOf(event, attributes.decisionKind));
+    expect(kinds(first(spans.turn))).toEqual(['dispatch', 'retention']);
+    expect(kinds(first(spans.toolCall))).toEqual(['retention']);
+    const [decision] = first(spans.toolCall).events ?? [];
+    const inputs = textOf(decision ?? { attributes: [] }, attributes.decisionInputs);
+    expect(JSON.parse(String(inputs))).toMatchObject({ ttlSeconds: 60 });
+  });
+
+  it('records a program of callers that do not trace as a whole or not at all', () => {
+    const ofOthers = received.filter((span) => span.traceId !== traceId);
+    const shapes = new Map<string, string[]>();
+    for (const span of ofOthers) shapes.set(span.traceId, [...(shapes.get(span.traceId) ?? []), span.name]);
+    const recorded = ofOthers.filter(({ name }) => name === spans.program);
+    expect(recorded.length).toBeGreaterThan(0);
+    expect(untraced).toEqual(expect.arrayContaining(recorded.map((span) => textOf(span, attributes.programId))));
+    // Every trace is that of a program, and all of them hold the same spans.
+    expect(shapes.size).toBe(recorded.length);
+    const names = received.filter((span) => span.traceId === traceId).map(({ name }) => name);
+    for (const shape of shapes.values()) expect(shape.sort()).toEqual(names.sort());
   });
 });

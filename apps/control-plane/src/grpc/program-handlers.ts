@@ -26,8 +26,10 @@ export interface ProgramHandlersOptions {
 export const programHandlers = (options: ProgramHandlersOptions): Record<string, unknown> => {
   const { services } = options;
   const pendingStarts: PendingStarts = new Map();
-  const run = (method: string): Rpc => ({ ...options, method, access: 'run' });
-  const read = (method: string): Rpc => ({ ...options, method, access: 'read' });
+  const programContext: Rpc['programContext'] = (programId, { tenantId }) =>
+    services.book.find(scopedId(tenantId, programId))?.trace.context;
+  const run = (method: string): Rpc => ({ ...options, programContext, method, access: 'run' });
+  const read = (method: string): Rpc => ({ ...options, programContext, method, access: 'read' });
   return {
     startProgram: unary(run('StartProgram'), (request: wire.StartProgramRequest, { caller, identity }) =>
       startProgram(services, pendingStarts, request, { ...caller, tenantId: identity.tenantId }),

@@ -1,17 +1,15 @@
 /** The edge of each rpc: its span, the decoded request, and errors as gRPC statuses with details. */
 import { status as codes, type sendUnaryData, type ServerUnaryCall, type ServerWritableStream } from '@grpc/grpc-js';
-import { SpanKind, SpanStatusCode, trace, type Span } from '@opentelemetry/api';
-import { attributes, extractTrace, toGrpcStatus, type GrpcStatus } from '@holdfast/platform';
+import type { Context } from '@opentelemetry/api';
+import { toGrpcStatus, type GrpcStatus } from '@holdfast/platform';
 import type { Logger } from 'pino';
 import { requireAccess, type Access } from '../identity/access.js';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
 import type { Identity } from '../identity/identity.js';
 import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { CallerTrace } from '../telemetry/caller-trace.js';
+import { RpcSpan, type RpcEnd } from './rpc-span.js';
 import type { WireRequest } from './wire-request.js';
-
-const SERVICE = 'holdfast.program.v1.ProgramService';
-const tracer = trace.getTracer('@holdfast/control-plane');
 
 /** One rpc. */
 export interface Rpc {
@@ -20,6 +18,8 @@ export interface Rpc {
   readonly logger: Logger;
   readonly authenticator: Authenticator;
   readonly metrics: ServiceMetrics;
+  /** Context of the program that a caller means by this id; undefined when it is not known here. May throw. */
+  readonly programContext: (programId: string, identity: Identity) => Context | undefined;
 }
 
 /** An rpc under way. */
@@ -28,30 +28,26 @@ export interface RpcContext {
   readonly identity: Identity;
 }
 
-type Call = Pick<ServerUnaryCall<unknown, unknown>, 'metadata'>;
-
-interface RpcSpan {
-  readonly span: Span;
-  readonly caller: CallerTrace;
-}
+type Call = Pick<ServerUnaryCall<WireRequest<unknown>, unknown>, 'metadata' | 'request'>;
 
 /** A unary rpc. */
 export const unary =
   <Request, Response>(rpc: Rpc, handle: (request: Request, context: RpcContext) => Promise<Response>) =>
   (call: ServerUnaryCall<WireRequest<Request>, Response>, callback: sendUnaryData<Response>): void => {
-    const { span, caller } = startRpc(rpc.method, call);
+    const opening = openingOf(rpc, call);
     const answer = async (): Promise<Response> => {
       const identity = await identify(rpc, call);
+      const { caller } = opening.span(identity);
       return handle(messageOf(call.request), { caller, identity });
     };
     answer().then(
       (response) => {
-        endRpc(rpc, span, null);
+        opening.span().end(null, rpc.metrics);
         callback(null, response);
       },
       (error: unknown) => {
         const status = toGrpcStatus(error, rpc.logger);
-        endRpc(rpc, span, status);
+        opening.span().end(status, rpc.metrics);
         callback(status);
       },
     );
@@ -71,7 +67,7 @@ export const serverStream =
     handle: (request: Request, context: StreamContext<Request, Response>) => Promise<void>,
   ) =>
   (stream: ServerWritableStream<WireRequest<Request>, Response>): void => {
-    const { span, caller } = startRpc(rpc.method, stream);
+    const opening = openingOf(rpc, stream);
     let status: GrpcStatus | null = null;
     const fail = (error: unknown): void => {
       if (stream.cancelled || status !== null) return;
@@ -80,20 +76,21 @@ export const serverStream =
     };
     let hasEnded = false;
     const end = (how: RpcEnd | null): void => {
-      if (!hasEnded) endRpc(rpc, span, how);
+      if (!hasEnded) opening.span().end(how, rpc.metrics);
       hasEnded = true;
     };
     stream.on('cancelled', () => end(status ?? cancelled));
     stream.on('finish', () => end(status));
     const answer = async (): Promise<void> => {
       const identity = await identify(rpc, stream);
+      const { caller } = opening.span(identity);
       await handle(messageOf(stream.request), { caller, identity, stream, fail });
     };
     answer().catch(fail);
   };
 
 /** @throws DomainError CREDENTIALS_MISSING, CREDENTIALS_INVALID or ROLE_INSUFFICIENT. */
-const identify = async ({ authenticator, access }: Rpc, { metadata }: Call): Promise<Identity> => {
+const identify = async ({ authenticator, access }: Rpc, { metadata }: Pick<Call, 'metadata'>): Promise<Identity> => {
   const [header] = authenticator.isOn ? metadata.get('authorization') : [];
   const identity = await authenticator.authenticate(bearerToken(typeof header === 'string' ? header : undefined));
   requireAccess(identity, access);
@@ -105,31 +102,19 @@ const messageOf = <Message>(request: WireRequest<Message>): Message => {
   return request.message;
 };
 
-const startRpc = (method: string, call: Call): RpcSpan => {
-  const parent = extractTrace(call.metadata);
-  const span = tracer.startSpan(
-    `${SERVICE}/${method}`,
-    {
-      kind: SpanKind.SERVER,
-      attributes: {
-        [attributes.rpcSystem]: 'grpc',
-        [attributes.rpcService]: SERVICE,
-        [attributes.rpcMethod]: method,
-      },
-    },
-    parent,
-  );
-  return { span, caller: { context: trace.setSpan(parent, span) } };
+/** The span of a call, made when it is known whose call it is, or that it has failed before. */
+const openingOf = (
+  { method, programContext }: Rpc,
+  { metadata, request }: Call,
+): { readonly span: (identity?: Identity) => RpcSpan } => {
+  const arrivedAtMs = performance.now();
+  let span: RpcSpan | null = null;
+  const make = (identity?: Identity): RpcSpan => {
+    const { programId = '' } = (request.ok ? request.message : {}) as { readonly programId?: string };
+    const program = identity === undefined || programId === '' ? undefined : programContext(programId, identity);
+    return new RpcSpan({ method, metadata, arrivedAtMs, ...(program === undefined ? {} : { program }) });
+  };
+  return { span: (identity) => (span ??= make(identity)) };
 };
-
-/** How an rpc failed. */
-type RpcEnd = Pick<GrpcStatus, 'code' | 'details'>;
 
 const cancelled: RpcEnd = { code: codes.CANCELLED, details: 'the caller has left' };
-
-const endRpc = ({ method, metrics }: Rpc, span: Span, how: RpcEnd | null): void => {
-  metrics.count('holdfast_rpcs_total', { method, code: codes[how?.code ?? codes.OK] });
-  span.setAttribute(attributes.rpcStatus, how?.code ?? 0);
-  if (how !== null) span.setStatus({ code: SpanStatusCode.ERROR, message: how.details });
-  span.end();
-};

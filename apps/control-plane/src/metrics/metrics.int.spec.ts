@@ -2,7 +2,7 @@ import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { program as wire } from '@holdfast/contracts';
 import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { append, someIds, startTestPlane, stopTestPlanes, type TestPlane } from '../control-plane.fixture.js';
-import { metricCatalogue } from './metric-catalogue.js';
+import { metricCatalogue, type MetricDescription, type MetricName } from './metric-catalogue.js';
 import { readSamples, type Sample } from './samples.fixture.js';
 
 // Each test starts services and a database; on a busy machine that takes a while.
@@ -99,8 +99,7 @@ describe('the metrics page', () => {
     for (const { name, labels } of readSamples(page)) {
       const family = name.replace(/_(bucket|sum|count)$/, '');
       if (!(family in metricCatalogue)) continue;
-      const description: { readonly labels?: readonly string[] } =
-        metricCatalogue[family as keyof typeof metricCatalogue];
+      const description: MetricDescription = metricCatalogue[family as MetricName];
       const own = Object.keys(labels).filter((label) => label !== 'le');
       expect({ name, unknown: own.filter((label) => !description.labels?.includes(label)) }).toEqual({
         name,

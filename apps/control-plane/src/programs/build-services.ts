@@ -62,7 +62,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     ...toldHooks(book, journal, metrics),
     traceEngineCall: (turn, dispatch) => {
       const model = pool.engines.model?.model ?? '';
-      return turn.trace?.dispatched(dispatch, model) ?? untraced;
+      return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced;
     },
     onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
     onTurnFailed: (turn, error) => {
@@ -124,9 +124,10 @@ const toldHooks = (
   },
 });
 
-const traceDecision = ({ metrics, pool }: ProgramServices, decision: Decision): void => {
+const traceDecision = ({ metrics, pool, book }: ProgramServices, decision: Decision): void => {
   metrics.decided(decision);
-  if (decision.turnId !== undefined) pool.turns.get(decision.turnId)?.trace?.decided(decision);
+  if (decision.turnId === undefined) book.live(decision.programId)?.trace.decided(decision);
+  else pool.turns.get(decision.turnId)?.trace?.decided(decision);
 };
 
 const untraced = { context: {}, firstToken: () => undefined, end: () => undefined };

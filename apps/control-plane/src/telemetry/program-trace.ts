@@ -1,9 +1,16 @@
 /**
- * One trace a program. Spans at the edges: program (from its start to its end), turn, queue wait, engine generate,
- * tool call, pin (from set to hit, expired, revoked or released). The program's parent is the caller's span at
- * StartProgram; the engine call carries the context on.
+ * One trace a program, as docs/tracing.md describes it: program, turn, queue wait, engine generate (prefill, decode),
+ * tool call, pin. The program's parent is the caller's span at StartProgram; the engine call carries the context on.
  */
-import { type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
+import {
+  type Context,
+  type Span,
+  type SpanContext,
+  type Link,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+} from '@opentelemetry/api';
 import { attributes, contextOf, spans, traceparentOf, type DomainError } from '@holdfast/platform';
 import type { Decision } from '@holdfast/scheduling';
 import type { OpenToolCall, ProgramFacts } from '../programs/live-program.js';
@@ -21,6 +28,13 @@ export type EngineCallOutcome =
   | { readonly outcome: 'failed'; readonly error: DomainError }
   | { readonly outcome: 'aborted' };
 
+/** What is asked of the engine. */
+export interface EngineCallFacts {
+  readonly model: string;
+  /** Messages came in, not token ids. */
+  readonly isText: boolean;
+}
+
 /** The span of one engine call, and the trace context that goes along with it. */
 export interface EngineCallTrace {
   readonly context: { readonly traceparent?: string; readonly tracestate?: string };
@@ -32,14 +46,17 @@ const tracer = trace.getTracer('@holdfast/control-plane');
 
 /** The spans of one program. */
 export class ProgramTrace {
+  /** Of the program's span. */
+  readonly context: Context;
   readonly #span: Span;
-  readonly #context: Context;
+  /** Of the turn that was submitted last: what sets a pin and what hits it. */
+  #lastTurn: SpanContext | null = null;
   readonly #toolCalls = new Map<string, Span>();
   readonly #pins = new Map<string, Span>();
 
   private constructor(span: Span, parent: Context) {
     this.#span = span;
-    this.#context = trace.setSpan(parent, span);
+    this.context = trace.setSpan(parent, span);
   }
 
   /** Starts the program's span below the call that started it, or below `traceparent` after a restart. */
@@ -49,6 +66,9 @@ export class ProgramTrace {
       spans.program,
       {
         attributes: {
+          [attributes.operationName]: 'invoke_agent',
+          [attributes.conversationId]: facts.programId,
+          ...(facts.name === '' ? {} : { [attributes.agentName]: facts.name }),
           [attributes.programId]: facts.programId,
           [attributes.programName]: facts.name,
           [attributes.programClass]: facts.programClass,
@@ -63,7 +83,7 @@ export class ProgramTrace {
 
   /** W3C traceparent of the program's span; undefined when nothing is traced. */
   get traceparent(): string | undefined {
-    return traceparentOf(this.#context);
+    return traceparentOf(this.context);
   }
 
   /** Starts a turn's span: below its rpc when that is of the program's trace, else below the program with a link. */
@@ -71,7 +91,7 @@ export class ProgramTrace {
     const ownTrace = this.#span.spanContext().traceId;
     const rpc = trace.getSpanContext(caller.context);
     const isSameTrace = rpc !== undefined && rpc.traceId === ownTrace;
-    const parent = isSameTrace ? caller.context : this.#context;
+    const parent = isSameTrace ? caller.context : this.context;
     const span = tracer.startSpan(
       spans.turn,
       {
@@ -80,6 +100,7 @@ export class ProgramTrace {
       },
       parent,
     );
+    this.#lastTurn = span.spanContext();
     return new TurnTrace(span, trace.setSpan(parent, span));
   }
 
@@ -88,17 +109,18 @@ export class ProgramTrace {
       spans.toolCall,
       {
         attributes: {
+          [attributes.operationName]: 'execute_tool',
           [attributes.toolCallId]: toolCallId,
           [attributes.toolName]: call.tool,
           ...(call.commandClass === null ? {} : { [attributes.commandClass]: call.commandClass }),
         },
       },
-      this.#context,
+      this.context,
     );
     this.#toolCalls.set(toolCallId, span);
   }
 
-  toolCallEnded(toolCallId: string, outcome: 'succeeded' | 'failed' | 'cancelled'): void {
+  toolCallEnded(toolCallId: string, outcome: 'succeeded' | 'failed' | 'cancelled' | 'unreported'): void {
     const span = this.#toolCalls.get(toolCallId);
     this.#toolCalls.delete(toolCallId);
     span?.setAttribute(attributes.toolOutcome, outcome);
@@ -109,8 +131,11 @@ export class ProgramTrace {
   pinSet(pin: { readonly pinId: string; readonly engineId: string; readonly pinnedTokens: number }): void {
     const span = tracer.startSpan(
       spans.pin,
-      { attributes: { [attributes.engineId]: pin.engineId, [attributes.pinnedTokens]: pin.pinnedTokens } },
-      this.#context,
+      {
+        attributes: { [attributes.engineId]: pin.engineId, [attributes.pinnedTokens]: pin.pinnedTokens },
+        links: this.#lastTurnLinks('set_by'),
+      },
+      this.context,
     );
     this.#pins.set(pin.pinId, span);
   }
@@ -119,21 +144,36 @@ export class ProgramTrace {
     this.#pins.get(pinId)?.addEvent(spans.pinRenewedEvent);
   }
 
+  /** Also after the program's end: its pins are let go a moment later. */
   pinEnded(pinId: string, outcome: string): void {
     const span = this.#pins.get(pinId);
     this.#pins.delete(pinId);
+    if (outcome === 'hit') span?.addLinks(this.#lastTurnLinks('hit_by'));
     span?.setAttribute(attributes.pinOutcome, outcome);
     span?.end();
   }
 
-  /** Ends the program's span and what is still open below it. */
+  /** A decision of the kernel about no turn: on the tool call that it is for, else on the program. */
+  decided(decision: Decision): void {
+    addDecision([...this.#toolCalls.values()].at(-1) ?? this.#span, decision);
+  }
+
+  /** The program goes on in another process, and so do its pins. */
+  handOver(): void {
+    for (const pinId of [...this.#pins.keys()]) this.pinEnded(pinId, 'handed_over');
+    this.end('handed_over');
+  }
+
+  /** Ends the program's span, and tool calls whose end nobody reported. Its pins end by `pinEnded`. */
   end(outcome: string): void {
-    for (const span of [...this.#toolCalls.values(), ...this.#pins.values()]) span.end();
-    this.#toolCalls.clear();
-    this.#pins.clear();
+    for (const toolCallId of [...this.#toolCalls.keys()]) this.toolCallEnded(toolCallId, 'unreported');
     this.#span.setAttribute(attributes.programOutcome, outcome);
     if (outcome === 'failed') this.#span.setStatus({ code: SpanStatusCode.ERROR });
     this.#span.end();
+  }
+
+  #lastTurnLinks(role: 'set_by' | 'hit_by'): Link[] {
+    return this.#lastTurn === null ? [] : [{ context: this.#lastTurn, attributes: { [attributes.pinLink]: role } }];
   }
 }
 
@@ -151,18 +191,11 @@ export class TurnTrace {
 
   /** A decision of the kernel about this turn. */
   decided(decision: Decision): void {
-    if (!this.#span.isRecording()) return;
-    this.#span.addEvent(spans.decisionEvent, {
-      [attributes.decisionId]: decision.decisionId,
-      [attributes.decisionKind]: decision.kind,
-      [attributes.decisionPolicy]: decision.policy,
-      [attributes.decisionChoice]: decision.choice,
-      [attributes.decisionReason]: decision.reason,
-    });
+    addDecision(this.#span, decision);
   }
 
   /** The wait is over: starts the span of the engine call. */
-  dispatched(dispatch: TurnDispatch, model: string): EngineCallTrace {
+  dispatched(dispatch: TurnDispatch, { model, isText }: EngineCallFacts): EngineCallTrace {
     this.#queueWait?.end();
     this.#queueWait = null;
     const span = tracer.startSpan(
@@ -173,16 +206,24 @@ export class TurnTrace {
           [attributes.engineId]: dispatch.engineId,
           [attributes.engineEpoch]: dispatch.epoch,
           [attributes.attempt]: dispatch.attempt,
-          [attributes.operationName]: 'text_completion',
+          [attributes.operationName]: isText ? 'chat' : 'text_completion',
           [attributes.requestModel]: model,
         },
       },
       this.#context,
     );
+    const inside = trace.setSpan(this.#context, span);
+    let phase = tracer.startSpan(spans.prefill, {}, inside);
     return {
       context: traceFields(span, this.#context),
-      firstToken: () => void span.addEvent(spans.firstTokenEvent),
-      end: (outcome) => endEngineCall(span, outcome),
+      firstToken: () => {
+        phase.end();
+        phase = tracer.startSpan(spans.decode, {}, inside);
+      },
+      end: (outcome) => {
+        phase.end();
+        endEngineCall(span, outcome);
+      },
     };
   }
 
@@ -209,6 +250,20 @@ export class TurnTrace {
     this.#span.end();
   }
 }
+
+const addDecision = (span: Span, decision: Decision): void => {
+  // Before anything is put into words: a program that is not recorded must not pay for it.
+  if (!span.isRecording()) return;
+  span.addEvent(spans.decisionEvent, {
+    [attributes.decisionId]: decision.decisionId,
+    [attributes.decisionKind]: decision.kind,
+    [attributes.decisionPolicy]: decision.policy,
+    [attributes.decisionChoice]: decision.choice,
+    [attributes.decisionReason]: decision.reason,
+    [attributes.decisionInputs]: JSON.stringify(decision.inputs),
+    ...(decision.lowering === undefined ? {} : { [attributes.decisionLowering]: decision.lowering }),
+  });
+};
 
 const endEngineCall = (span: Span, end: EngineCallOutcome): void => {
   if (end.outcome === 'finished') {
