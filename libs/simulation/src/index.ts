@@ -37,7 +37,7 @@ export { planArrivals, planBacklog } from './lab/plan-arrivals.js';
 export { planRecordedArrivals, recordedRate } from './lab/recorded-arrivals.js';
 export { withSizeHints } from './lab/size-hints.js';
 export { backlogThroughput } from './lab/backlog-throughput.js';
-export type { PoolOptions } from './lab/pool.js';
+export type { EngineAbilities, PoolOptions } from './lab/pool.js';
 export { createPool, ENGINE_ABILITIES, poolBlocks } from './lab/pool.js';
 export type { ProgramLimits } from './trace/limit-program.js';
 export { limitProgram } from './trace/limit-program.js';

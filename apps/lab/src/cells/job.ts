@@ -1,3 +1,4 @@
+import type { EngineAbilities } from '@holdfast/simulation';
 import type { CellDetail } from '../measure/cell-detail.js';
 import type { SummaryRow } from '../measure/summary-row.js';
 
@@ -8,6 +9,8 @@ export interface PoolChoice {
   readonly kvScale: number;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
+  /** What the engines can carry out; absent: everything. */
+  readonly abilities?: EngineAbilities;
 }
 
 /** How programs come in a cell. */

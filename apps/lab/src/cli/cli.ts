@@ -1,5 +1,6 @@
 import { availableParallelism } from 'node:os';
 import { seconds, type Duration } from '@holdfast/scheduling';
+import { ENGINE_ABILITIES, type EngineAbilities } from '@holdfast/simulation';
 import { Command } from 'commander';
 import type { ArrivalChoice } from '../cells/job.js';
 import { withChunks } from '../chunks/chunk-options.js';
@@ -12,6 +13,7 @@ import { report } from '../commands/report.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
 import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../trace-files/load-trace.js';
+import { withCompletion } from './completion.js';
 import { UsageError } from './exit.js';
 import { withFidelity } from './fidelity-options.js';
 import { duration, engine, listOf, numberFrom, oneOf, policy, policyHelp } from './option-parsers.js';
@@ -19,6 +21,7 @@ import { withPredictors } from './predictors-options.js';
 
 const MAX_SEEDS = 1_000;
 const ARRIVALS = ['poisson', 'trace'] as const;
+const ABILITY_LEVELS = Object.keys(ENGINE_ABILITIES) as readonly EngineAbilities[];
 const DEFAULT_GAP_CAP = seconds(120);
 
 /** Options of every experiment, as they come from the command line. */
@@ -36,6 +39,7 @@ interface RawOptions {
   readonly arrivals: ArrivalChoice['arrivals'];
   readonly sizeHint?: number;
   readonly kvScale: number;
+  readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunning: number;
   readonly workers: number;
@@ -86,6 +90,7 @@ export const createCli = (signal: AbortSignal): Command => {
     (settings) => void fidelity(settings, io()),
   );
   withChunks(command('chunks', 'Chunk caches of retrieval-augmented prompts: inspect, compare.'), subcommand, io);
+  withCompletion(cli);
   return cli;
 };
 
@@ -127,6 +132,12 @@ const experiment = (command: Command): Command =>
       numberFrom({ from: 0, to: 10 }),
     )
     .option('--kv-scale <factor>', 'KV memory of an engine, of its profile', numberFrom({ from: 0.001, to: 1_000 }), 1)
+    .option(
+      '--abilities <level>',
+      'of the engines: full, order (no pins), stock (neither pins nor order)',
+      oneOf(ABILITY_LEVELS),
+      'full',
+    )
     .option(
       '--token-budget <tokens>',
       'tokens of an engine step',
@@ -181,6 +192,7 @@ const toSettings = (raw: RawOptions): ExperimentSettings => {
     select: raw.select,
     arrival: { arrivals: raw.arrivals, sizeHintSigma: raw.sizeHint ?? null },
     kvScale: raw.kvScale,
+    abilities: raw.abilities,
     tokenBudget: raw.tokenBudget,
     maxRunningRequests: raw.maxRunning,
     workers: raw.workers,

@@ -45,6 +45,7 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   arrival: { arrivals: 'poisson', sizeHintSigma: null },
   programs: 30,
   kvScale: 0.06,
+  abilities: 'full',
   tokenBudget: 8_192,
   maxRunningRequests: 256,
   workers: 0,
@@ -66,6 +67,15 @@ beforeAll(writeTrace);
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
 describe('lab compare', () => {
+  it('measures what is left of a policy on engines that hold no pins, at the loads of those that do', async () => {
+    const run = (abilities: 'full' | 'stock'): Promise<Summary> =>
+      compare(settings({ abilities, policies: ['holdfast'] }), io());
+    const [full, stock] = [(await run('full')).rows, (await run('stock')).rows];
+    expect(full.some(({ pins }) => pins.hit > 0)).toBe(true);
+    expect(stock.every(({ pins }) => pins.set === 0)).toBe(true);
+    expect(stock.map(({ finished }) => finished)).toEqual(full.map(({ finished }) => finished));
+  });
+
   it('writes a summary that fits its schema, decisions, a trace and a report that needs no network', async () => {
     const out = join(folder, 'all');
     const own = io();

@@ -1,4 +1,5 @@
 import type { Duration } from '@holdfast/scheduling';
+import type { EngineAbilities } from '@holdfast/simulation';
 import type { ArrivalChoice } from '../cells/job.js';
 import type { ProgramSelection, TraceArgument } from '../trace-files/load-trace.js';
 
@@ -18,6 +19,7 @@ export interface ExperimentSettings {
   /** Programs of a cell; null: as many as the trace has. */
   readonly programs: number | null;
   readonly kvScale: number;
+  readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
   /** Threads; 0 runs in the main one. */

@@ -1,7 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { instant, parsePolicy, seconds, type Decision, type KernelCounters } from '@holdfast/scheduling';
 import { engineProfile } from '../profiles/engine-profile.js';
-import { createPool, type PoolOptions } from './pool.js';
+import { createPool, type EngineAbilities } from './pool.js';
 import { simulate } from './simulate.js';
 import type { Arrival } from './workload.js';
 
@@ -27,7 +27,7 @@ interface Run {
   readonly meanJctSeconds: number;
 }
 
-const run = (abilities: NonNullable<PoolOptions['abilities']>): Run => {
+const run = (abilities: EngineAbilities): Run => {
   const decisions: Decision[] = [];
   const jcts: number[] = [];
   const { counters, finishedPrograms } = simulate({

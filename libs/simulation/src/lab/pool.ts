@@ -14,6 +14,9 @@ export const ENGINE_ABILITIES = {
   stock: { pins: false, softPins: false, ordersByRank: false, reranks: false },
 } as const satisfies Readonly<Record<string, EngineCapabilities>>;
 
+/** A level of {@link ENGINE_ABILITIES}. */
+export type EngineAbilities = keyof typeof ENGINE_ABILITIES;
+
 /** Equal engines of a pool. */
 export interface PoolOptions {
   readonly profile: EngineProfile;
@@ -24,7 +27,7 @@ export interface PoolOptions {
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
   /** Default `full`. */
-  readonly abilities?: keyof typeof ENGINE_ABILITIES;
+  readonly abilities?: EngineAbilities;
 }
 
 /** Pure. KV blocks of one engine. */
