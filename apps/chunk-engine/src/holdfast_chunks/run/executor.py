@@ -58,12 +58,13 @@ class Prefilled:
 
 
 class Executor:
-    """Not thread-safe: one prompt at a time."""
+    """Not thread-safe: one prompt at a time, whose KV is valid until the next one."""
 
     def __init__(self, model: Llama, store: VariantStore) -> None:
         self.model = model
         self._store = store
         self._prefixes = Prefixes(model)
+        self._kv = PromptKv(model, 0)
 
     def prefill(
         self, token_ids: Sequence[int], plan: Plan, *, salt: str, room: int, captures: Collection[int] | None = None
@@ -76,7 +77,7 @@ class Executor:
         layers = self.model.config.layers
         check_plan(plan, prompt_tokens=len(token_ids), layers=layers)
         ids = torch.tensor(list(token_ids), device=self.model.device)
-        kv = PromptKv(self.model, len(token_ids) + room)
+        kv = self._room_for(len(token_ids) + room)
         unrotated = None if captures is None else UnrotatedKeys(self.model, len(token_ids))
         began = time.perf_counter()
         work = self._load(token_ids, plan, kv, salt, unrotated)
@@ -164,6 +165,13 @@ class Executor:
         span = SpanKv(unrotated.keys, kv.values).part(start, end)
         return span, None if recorder is None else recorder.masses(len(tiles) - 1)
 
+    def _room_for(self, tokens: int) -> PromptKv:
+        """One buffer for all prompts: fresh pages would cost a fifth of a prefill that reuses everything."""
+        if self._kv.capacity < tokens:
+            self._kv = PromptKv(self.model, tokens)
+        self._kv.length = 0
+        return self._kv
+
     def _load(
         self, token_ids: Sequence[int], plan: Plan, kv: PromptKv, salt: str, unrotated: UnrotatedKeys | None
     ) -> list[SegmentWork]:
@@ -184,6 +192,7 @@ class Executor:
                 raise ChunkEngineError(Reason.KV_NOT_RESIDENT, message)
             else:
                 item.recomputed = list(range(segment.length))
+                kv.clear(segment.start, segment.end)
             work.append(item)
         return work
 

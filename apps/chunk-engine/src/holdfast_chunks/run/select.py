@@ -35,7 +35,7 @@ def token_scores(  # noqa: PLR0913, PLR0917 - each rule needs another part of th
     *,
     seed: int,
 ) -> torch.Tensor:
-    """A score for each token of the prompt; the highest are recomputed first. `kv` is read, not changed."""
+    """A score for each token of the prompt; the highest are recomputed first. May change the question's rows in `kv`."""
     total = int(token_ids.shape[0])
     if selector is Selector.RANDOM:
         return torch.rand(total, generator=torch.Generator().manual_seed(seed))
@@ -86,22 +86,27 @@ def fresh_values(model: Llama, token_ids: torch.Tensor, layer: int) -> torch.Ten
 
 
 def question_attention(model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int]) -> torch.Tensor:
-    """Attention of the question's rows to each token over the stored KV, summed over rows, heads and layers."""
-    total = int(token_ids.shape[0])
+    """Attention of the question's rows to each token over the stored KV, summed over rows, heads and layers.
+
+    Writes the rows' KV into `kv`, where the prefill puts the final one.
+    """
+    config, total = model.config, int(token_ids.shape[0])
     rows = torch.tensor(list(question), device=model.device)
-    mask = torch.arange(total, device=model.device)[None, :] <= rows[:, None]
+    future = torch.arange(total, device=model.device)[None, :] > rows[:, None]
     hidden = model.embed(token_ids[rows])
     mass = torch.zeros(total, dtype=torch.float32, device=model.device)
-    group = model.config.heads // model.config.kv_heads
-    for layer in range(model.config.layers):
+    for layer in range(config.layers):
         queries, keys, values = model.project(layer, hidden)
-        turned = model.rope.rotate(queries, rows)
-        all_keys = kv.keys[layer][:, :total].index_copy(1, rows, model.rope.rotate(keys, rows))
-        all_values = kv.values[layer][:, :total].index_copy(1, rows, values)
-        scores = turned @ all_keys.repeat_interleave(group, 0).transpose(1, 2) / model.config.head_dim**0.5
-        weights = scores.masked_fill(~mask, float("-inf")).softmax(-1)
-        mass += weights.float().sum(dim=(0, 1))
-        hidden = model.finish(layer, hidden, weights @ all_values.repeat_interleave(group, 0))
+        kv.keys[layer].index_copy_(1, rows, model.rope.rotate(keys, rows))
+        kv.values[layer].index_copy_(1, rows, values)
+        folded = (model.rope.rotate(queries, rows) * config.head_dim**-0.5).reshape(
+            config.kv_heads, -1, config.head_dim
+        )
+        scores = (folded @ kv.keys[layer][:, :total].transpose(1, 2)).view(config.heads, -1, total)
+        weights = scores.masked_fill_(future, float("-inf")).softmax(-1)
+        mass += weights.sum(dim=(0, 1), dtype=torch.float32)
+        attended = weights.view(config.kv_heads, -1, total) @ kv.values[layer][:, :total]
+        hidden = model.finish(layer, hidden, attended.view(config.heads, -1, config.head_dim))
     return mass.cpu()
 
 
