@@ -35,7 +35,7 @@ def token_scores(  # noqa: PLR0913, PLR0917 - each rule needs another part of th
     *,
     seed: int,
 ) -> torch.Tensor:
-    """A score for each token of the prompt; the highest are recomputed first. May change the question's rows in `kv`."""
+    """A score for each token of the prompt; the highest are recomputed first. May change question rows in `kv`."""
     total = int(token_ids.shape[0])
     if selector is Selector.RANDOM:
         return torch.rand(total, generator=torch.Generator().manual_seed(seed))
