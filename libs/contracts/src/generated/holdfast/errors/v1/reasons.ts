@@ -109,4 +109,6 @@ export enum Reason {
   JOB_NOT_FOUND = 47,
   /** JOB_NOT_FAILED - The job is no dead letter, so there is nothing to retry. */
   JOB_NOT_FAILED = 48,
+  /** POLICY_INVALID - The text names no policy that this version knows, or a parameter that it does not take. */
+  POLICY_INVALID = 49,
 }
