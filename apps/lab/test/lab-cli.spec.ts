@@ -72,7 +72,26 @@ describe('the lab as a command', () => {
     expect(stdout).toContain('Every target is met.');
   });
 
+  it('answers shells that ask for the rest of a word, with a script that bash can read', async () => {
+    const complete = async (...words: string[]): Promise<string[]> => {
+      const { stdout } = await lab('complete', '--', ...words);
+      return stdout.split('\n').flatMap((line) => (/^(:\d+)?$/.test(line) ? [] : [line.split('\t')[0]!]));
+    };
+    expect(await complete('pre')).toEqual(['predictors']);
+    expect(await complete('compare', '--arr')).toEqual(['--arrivals']);
+    expect(await complete('compare', '--policies', 'continuum,inf')).toEqual([
+      ...['continuum,infinite-pin', 'continuum,infercept', 'continuum,infinite-kv'],
+    ]);
+    const { stdout } = await lab('complete', 'bash');
+    const bash = spawn('bash', ['-n'], { stdio: ['pipe', 'ignore', 'pipe'] });
+    bash.stdin.end(stdout);
+    expect(await text(bash.stderr)).toBe('');
+    expect(stdout).toContain('complete -o default -F __lab_complete lab');
+  });
+
   it.each([
+    ['an unknown shell', ['complete', 'tcsh'], 'shell is "tcsh"; allowed are bash, zsh, fish'],
+    ['a folder without results', ['report', folder], 'holds no cells that can be compared'],
     ['a trace that is not there', ['inspect', join(folder, 'none')], 'none: does not exist\n'],
     ['an unknown policy', ['compare', '--trace', 'x', '--policies', 'magic'], 'policy "magic" is unknown'],
     ['an unknown engine', ['compare', '--trace', 'x', '--policies', 'continuum', '--engine', 'abacus'], '"abacus"'],
