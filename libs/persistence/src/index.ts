@@ -7,6 +7,7 @@ export { EffectScope, JobEffects } from './jobs/job-effects.js';
 export type { DeletedRows, RowAges } from './jobs/old-rows.js';
 export type { ApiKeyRow, AuditRow, KeyRole, RegisteredEngineRow, TenantLimits, TenantRow } from './model/identity.js';
 export { keyRoles } from './model/identity.js';
+export type { ChunkTenantRow, ChunkVariantRow } from './model/chunks.js';
 export type { PolicyActivationRow, PolicyDocumentRow, PolicyDryRunRow } from './model/policy.js';
 export type {
   DecisionRow,
@@ -30,6 +31,7 @@ export { programStates, turnStates } from './model/rows.js';
 export { tokenIdsFromBytes, tokenIdsToBytes } from './model/token-ids.js';
 export type { LeaseAttempt, PoolLease } from './pool-lease-store.js';
 export { PoolLeaseStore } from './pool-lease-store.js';
+export { ChunkRepository } from './repositories/chunk-repository.js';
 export { EventRepository } from './repositories/event-repository.js';
 export type { PageRequest } from './repositories/identity-repositories.js';
 export { ApiKeyRepository, TenantRepository } from './repositories/identity-repositories.js';
