@@ -9,7 +9,7 @@ import { keyOf } from '../../vllm/lib/steps.mjs';
 export const engineFolder = join(repository, 'apps', 'chunk-engine');
 
 /** Packages that vLLM's set-up has too get the versions that it pins, since both share one environment. */
-const requirementsStep = (places, { file, name, title, downloadMb }) => {
+const requirementsStep = (places, { file, name, title, downloadMb, pipOptions = [] }) => {
   const requirements = join(engineFolder, file);
   const shared = toolFile('requirements.txt');
   return {
@@ -17,7 +17,7 @@ const requirementsStep = (places, { file, name, title, downloadMb }) => {
     title,
     downloadMb,
     key: keyOf(digestOf(requirements), digestOf(shared)),
-    run: () => pip(places, name, 'install', '--no-cache-dir', '-r', requirements, '-c', shared),
+    run: () => pip(places, name, 'install', '--no-cache-dir', ...pipOptions, '-r', requirements, '-c', shared),
   };
 };
 
@@ -30,6 +30,7 @@ export const chunkSteps = (places, { python }) => [
     name: 'chunks',
     title: 'what the chunk engine needs (gRPC, tokenizers, safetensors, scipy, matplotlib)',
     downloadMb: 110,
+    pipOptions: ['--no-deps'],
   }),
   modelStep(places),
   requirementsStep(places, {

@@ -53,6 +53,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(report.table())  # noqa: T201 - the command's output
     if options.json:
         options.json.write_text(report.json())
+    if options.markdown:
+        report.write_into(options.markdown, f"npm run bench:chunks -- --items {options.items}")
     if options.plot:
         report.plot(options.plot)
 
@@ -83,6 +85,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="npm run bench:chunks --", description=__doc__)
     parser.add_argument("--items", type=int, default=MEASURED_ITEMS, help=f"how many, at most {MEASURED_ITEMS}")
     parser.add_argument("--json", type=Path, help="write rows, references and verdicts there")
+    parser.add_argument("--markdown", type=Path, help="put table and verdicts between the marks of that document")
     parser.add_argument("--plot", type=Path, help="draw KL over TTFT there (.png or .svg)")
     parser.add_argument("--start", type=int, default=0, help="first item: parts can run beside each other")
     parser.add_argument(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import numpy as np
@@ -13,6 +14,7 @@ from scipy.stats import bootstrap
 from holdfast_chunks.bench.measure import Outcome
 from holdfast_chunks.bench.plot import draw
 
+_MARK_START, _MARK_END = "<!-- bench:chunks -->", "<!-- /bench:chunks -->"
 _RESAMPLES = 9_999
 _SEED = 20_250_215
 #: The aims: ratios of times to first token, KL in nats a token, share of items with the same answer.
@@ -115,6 +117,35 @@ class Report:
             },
             indent=2,
         )
+
+    def write_into(self, file: Path, command: str) -> None:
+        """Replace what is between the two marks of a document by the table and the verdicts."""
+        before, rest = file.read_text().split(_MARK_START)
+        after = rest.split(_MARK_END)[1]
+        file.write_text(f"{before}{_MARK_START}\n\n{self.markdown(command)}\n{_MARK_END}{after}")
+
+    def markdown(self, command: str) -> str:
+        """Date, table and verdicts."""
+        lines = [
+            f"{datetime.now(tz=UTC).date()}, {self._title}, {len(self._items)} items: `{command}`",
+            "",
+            "| method | items | share | KL a token [95 %] | worst | same answer | gold, nats | TTFT |",
+            "| --- | ---: | ---: | --- | ---: | ---: | ---: | ---: |",
+        ]
+        lines.extend(
+            f"| `{row.method}` | {row.items} | {row.share:.2f} | {row.kl:.4f} [{row.kl_low:.4f} {row.kl_high:.4f}] "
+            f"| {row.kl_worst:.3f} | {row.same:.2f} | {row.gold:.2f} | {row.ttft:.3f} |"
+            for row in self.rows
+        )
+        lines.extend(["", "| paired difference of KL | items | mean [95 %] |", "| --- | ---: | --- |"])
+        lines.extend(
+            f"| `{item.left}` less `{item.right}` | {item.items} | {item.klDifference:+.4f} "
+            f"[{item.interval[0]:+.4f} {item.interval[1]:+.4f}] |"
+            for item in self._differences()
+        )
+        lines.extend(["", "| aim | met |", "| --- | --- |"])
+        lines.extend(f"| {verdict['what']} | {'yes' if verdict['met'] else '**no**'} |" for verdict in self.verdicts())
+        return "\n".join([*lines, ""])
 
     def plot(self, file: Path) -> None:
         """Draw KL over time to first token."""

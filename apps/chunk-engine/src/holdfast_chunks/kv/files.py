@@ -96,7 +96,7 @@ class KvFolder:
 def _digest(label: str, *tensors: torch.Tensor) -> str:
     digest = hashlib.sha256(label.encode())
     for tensor in tensors:
-        digest.update(memoryview(tensor.flatten().view(torch.uint8).numpy()))
+        digest.update(tensor.flatten().view(torch.uint8).numpy().data)
     return digest.hexdigest()
 
 
