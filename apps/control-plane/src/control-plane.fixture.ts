@@ -46,6 +46,8 @@ export const startTestPlane = async (options: TestPlaneOptions = {}): Promise<Te
     HOLDFAST_POOL: pool,
     HOLDFAST_LOG_LEVEL: process.env['TEST_LOG_LEVEL'] ?? 'silent',
     HOLDFAST_DRAIN_LIMIT: '200ms',
+    // Tests of jobs ask for them; the others need not share theirs.
+    HOLDFAST_ROLES: 'api,scheduler',
     ...(options.databaseUrl === undefined ? {} : { DATABASE_URL: options.databaseUrl }),
     ...options.env,
   });

@@ -7,6 +7,7 @@ import type { Config } from './config/config.js';
 import type { Foundation } from './foundation.module.js';
 import { Authenticator } from './identity/authenticator.js';
 import { readTls, type TlsFiles } from './identity/tls.js';
+import { ServiceJobs } from './jobs/service-jobs.js';
 import { ControlPlane } from './lifecycle/control-plane.js';
 import { countRequests } from './metrics/count-requests.js';
 import { metricsPage } from './metrics/metrics-page.js';
@@ -14,10 +15,12 @@ import { ServiceMetrics } from './metrics/service-metrics.js';
 import { RegisteredEngines } from './engines/registered-engines.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import type { Storage } from './persistence/storage.js';
+import { PolicyService } from './policies/policy-service.js';
 import { ProgramServices } from './programs/program-services.js';
 import { restContext } from './rest/rest-context.js';
 import { restRoutes } from './rest/rest-routes.js';
 import { STORAGE } from './tokens.js';
+import { StatisticsKeeper } from './statistics/statistics-keeper.js';
 import type { AddressInfo, Server } from 'node:net';
 
 /** A running control plane. */
@@ -26,6 +29,9 @@ export interface RunningControlPlane {
   readonly grpcAddress: string;
   /** Where health is served, as host:port. */
   readonly httpAddress: string;
+  readonly policies: PolicyService;
+  readonly statistics: StatisticsKeeper;
+  readonly jobs: ServiceJobs;
   /** Stops in order (see lifecycle/control-plane.ts). May be called again. */
   stop(): Promise<void>;
 }
@@ -89,7 +95,14 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
     await app.listen(port, host);
     const { grpcAddress } = app.get(ControlPlane);
     if (grpcAddress === null) throw new Error('the gRPC server was not started');
-    return { grpcAddress, httpAddress: httpAddressOf(app, host), stop };
+    return {
+      grpcAddress,
+      httpAddress: httpAddressOf(app, host),
+      policies: app.get(PolicyService, { strict: false }),
+      statistics: app.get(StatisticsKeeper, { strict: false }),
+      jobs: app.get(ServiceJobs, { strict: false }),
+      stop,
+    };
   } catch (error) {
     await stop();
     throw error;

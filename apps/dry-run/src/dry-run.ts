@@ -43,7 +43,7 @@ const LONGEST_GAP = micros(86_400_000_000);
  */
 export const dryRun = (request: DryRunRequest): DryRunResult => {
   const profile = engineProfile(request.engineProfile);
-  const smallest = Math.min(...request.engines.map(({ totalBlocks }) => totalBlocks));
+  const smallest = Math.min(...request.engines.map(({ totalBlocks }) => totalBlocks ?? profile.totalBlocks));
   const longest = Math.max(...request.programs.flatMap(({ turns }) => turns.map((turn) => turn.outputTokens)), 0);
   // A context and its answer have to fit one engine, with a block to spare.
   const maxContextTokens = Math.max(1, (smallest - 1) * profile.blockTokens - longest);
@@ -118,7 +118,7 @@ const poolOf = ({ engines }: DryRunRequest, profile: EngineProfile): readonly Po
     createPool({
       profile,
       engines: 1,
-      kvScale: totalBlocks / profile.totalBlocks,
+      kvScale: totalBlocks === null ? 1 : totalBlocks / profile.totalBlocks,
       tokenBudget: profile.tokenBudget,
       maxRunningRequests: profile.maxRunningRequests,
     }).map(({ engine, description }) => ({

@@ -20,8 +20,8 @@ export const dryRunRequest = z.object({
   policies: z.array(z.string()).min(1),
   /** Name of the profile that the engines' speed is taken from. */
   engineProfile: z.string(),
-  /** KV blocks of each engine. */
-  engines: z.array(z.object({ totalBlocks: z.int().min(1) })).min(1),
+  /** KV blocks of each engine; null: as many as the profile has. */
+  engines: z.array(z.object({ totalBlocks: z.int().min(1).nullable() })).min(1),
   dispatchWindow: z.int().min(1),
   programs: z.array(
     z.object({

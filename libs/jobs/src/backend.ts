@@ -46,7 +46,7 @@ export interface JobBackend {
 }
 
 /** A store that stopped answering must not hold callers for ever. */
-const CONNECT_TIMEOUT_MS = 5_000;
+const CONNECT_TIMEOUT_MS = 15_000;
 const QUERY_TIMEOUT_MS = 30_000;
 /** Three for queries, and one in which each of at most three workers listens. */
 const POSTGRES_CONNECTIONS = 6;

@@ -60,10 +60,15 @@ export class JobQueue<Payloads> {
     const definition = this.#options.catalogue[name];
     const parsed = definition.payload.safeParse(payload);
     if (!parsed.success) throw payloadInvalid(name, parsed.error);
-    const jobId = jobIdOf(name, definition.idOf(parsed.data));
+    const jobId = this.idOf(name, parsed.data);
     await this.#requireRoom();
     await this.#queue.add(name, parsed.data, { ...jobOptions(definition), jobId });
     return jobId;
+  }
+
+  /** Pure. The id of the job that a payload asks for. @throws DomainError FIELD_INVALID. */
+  idOf<Name extends keyof Payloads & string>(name: Name, payload: Payloads[Name]): string {
+    return jobIdOf(name, this.#options.catalogue[name].idOf(payload));
   }
 
   /** Counts by state. */

@@ -1,4 +1,4 @@
-import { parsePolicy, type PolicyProfile, type PrefillCost } from '@holdfast/scheduling';
+import { parsePolicy, seconds, type PolicyProfile, type PrefillCost } from '@holdfast/scheduling';
 import {
   choiceSetting,
   ConfigError,
@@ -89,6 +89,10 @@ const prefillCost = z
     allowed: costAllowed,
   });
 
+const DAY = seconds(86_400);
+const keepAllowed = 'a day or more, e.g. 30d';
+const rolesAllowed = 'api,scheduler,jobs, or api,scheduler, or jobs: whoever serves callers schedules the pool, too';
+
 const shape = {
   HOLDFAST_GRPC_ADDRESS: loopbackAddress(grpcAddress.description, grpcAddress.text),
   HOLDFAST_HTTP_ADDRESS: loopbackAddress(httpAddress.description, httpAddress.text),
@@ -159,6 +163,27 @@ const shape = {
   DATABASE_URL: textValueSetting('postgresql://user:password@host:port/database')
     .meta({ description: 'PostgreSQL to use instead of the embedded one.', secret: true })
     .optional(),
+  REDIS_URL: textValueSetting('redis://host:port')
+    .meta({ description: 'Redis for the job queue instead of PostgreSQL.', secret: true })
+    .optional(),
+  HOLDFAST_ROLES: listSetting(choiceSetting(['api', 'scheduler', 'jobs']))
+    .refine((roles) => roles.length > 0 && roles.includes('api') === roles.includes('scheduler'), rolesAllowed)
+    .meta({ description: 'What this process does: serve callers, schedule its pool, run jobs.', allowed: rolesAllowed })
+    .prefault('api,scheduler,jobs'),
+  HOLDFAST_JOB_CONCURRENCY: integerSetting({ min: 1, max: 64 })
+    .meta({ description: 'Jobs that one process runs at once.' })
+    .prefault('4'),
+  HOLDFAST_KEEP_PROGRAMS: durationSetting()
+    .refine((age) => age >= DAY, keepAllowed)
+    .meta({ description: 'How long ended programs and all that belongs to them are kept.', allowed: keepAllowed })
+    .prefault('30d'),
+  HOLDFAST_KEEP_EVENTS: durationSetting()
+    .refine((age) => age >= DAY, keepAllowed)
+    .meta({ description: "How long the pool's event log is kept.", allowed: keepAllowed })
+    .prefault('7d'),
+  HOLDFAST_DRY_RUN_ENGINE: textValueSetting('a profile of the lab, e.g. h100-llama-3.1-8b')
+    .meta({ description: 'Engine whose step times dry runs of policies take.' })
+    .prefault('h100-llama-3.1-8b'),
   HOLDFAST_LOG_LEVEL: choiceSetting(logLevels)
     .meta({ description: 'Least severe log lines that are written.' })
     .prefault('info'),
@@ -211,4 +236,5 @@ export const describeConfig = (config: Config): Record<string, unknown> => ({
   ...config,
   HOLDFAST_POLICY: config.HOLDFAST_POLICY.name,
   DATABASE_URL: config.DATABASE_URL === undefined ? '(embedded)' : '(hidden)',
+  ...(config.REDIS_URL === undefined ? {} : { REDIS_URL: '(hidden)' }),
 });

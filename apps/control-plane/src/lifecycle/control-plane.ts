@@ -10,6 +10,7 @@ import { millis, seconds, toMillisCeil, type Duration } from '@holdfast/scheduli
 import type { Logger } from 'pino';
 import type { RegisteredEngines } from '../engines/registered-engines.js';
 import type { GrpcServer } from '../grpc/grpc-server.js';
+import type { BackgroundWork } from '../jobs/background-work.js';
 import type { Storage } from '../persistence/storage.js';
 import { turnInterrupted } from '../programs/program-errors.js';
 import type { ProgramServices } from '../programs/program-services.js';
@@ -24,6 +25,7 @@ export interface ControlPlaneOptions {
   readonly services: ProgramServices;
   readonly registeredEngines: RegisteredEngines;
   readonly grpc: GrpcServer;
+  readonly background: BackgroundWork;
   readonly storage: Storage;
   readonly logger: Logger;
   /** How long running turns may go on at the end. */
@@ -64,13 +66,15 @@ export class ControlPlane {
 
   /** Modifies state. */
   async start(): Promise<void> {
-    const { services, registeredEngines, grpc, logger, storage } = this.#options;
+    const { services, registeredEngines, grpc, background, logger, storage } = this.#options;
     void storage.stopped.then((error) => this.#loseStorage(error));
+    await background.prepare();
     const restored = await restorePrograms(services);
     if (restored > 0) logger.info({ programs: restored }, 'programs taken over');
     services.absence.changed();
     await services.pool.engines.start();
     await registeredEngines.restore();
+    await background.start();
     this.#grpcAddress = await grpc.listen();
     grpc.setServing(true);
   }
@@ -94,7 +98,7 @@ export class ControlPlane {
   }
 
   #steps(): ShutdownStep[] {
-    const { services, grpc, storage, drainLimit, telemetry } = this.#options;
+    const { services, grpc, background, storage, drainLimit, telemetry } = this.#options;
     const { pool } = services;
     return [
       { name: 'stop intake', deadline: SHORT, run: async () => this.#stopIntake() },
@@ -108,6 +112,8 @@ export class ControlPlane {
       { name: 'end calls', deadline: SHORT, run: () => grpc.close() },
       { name: 'cut calls', deadline: SHORT, run: async () => grpc.forceClose() },
       { name: 'drain pin commands', deadline: SHORT, run: () => pool.pinsIdle() },
+      { name: 'end jobs', deadline: seconds(10), run: () => background.stopJobs() },
+      { name: 'save statistics', deadline: SHORT, run: () => background.saveStatistics() },
       { name: 'stop the loop', deadline: SHORT, run: () => pool.stop() },
       { name: 'write all', deadline: DATABASE, run: () => storage.journal.close() },
       { name: 'release the lease', deadline: SHORT, run: () => storage.lease.release() },

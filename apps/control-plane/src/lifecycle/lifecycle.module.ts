@@ -11,6 +11,8 @@ import type { Config } from '../config/config.js';
 import { RegisteredEngines } from '../engines/registered-engines.js';
 import { GrpcModule } from '../grpc/grpc.module.js';
 import { GrpcServer } from '../grpc/grpc-server.js';
+import { BackgroundWork } from '../jobs/background-work.js';
+import { JobsModule } from '../jobs/jobs.module.js';
 import { HealthController } from '../health/health.controller.js';
 import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
@@ -39,13 +41,23 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
 
 /** Start, stop and health of the service. */
 @Module({
-  imports: [PersistenceModule, ProgramsModule, GrpcModule],
+  imports: [PersistenceModule, ProgramsModule, JobsModule, GrpcModule],
   controllers: [HealthController],
   providers: [
     ControlPlaneHooks,
     {
       provide: ControlPlane,
-      inject: [CONFIG, LOGGER, TELEMETRY, ON_FATAL, STORAGE, ProgramServices, RegisteredEngines, GrpcServer],
+      inject: [
+        CONFIG,
+        LOGGER,
+        TELEMETRY,
+        ON_FATAL,
+        STORAGE,
+        ProgramServices,
+        RegisteredEngines,
+        GrpcServer,
+        BackgroundWork,
+      ],
       useFactory: (
         config: Config,
         logger: Logger,
@@ -55,11 +67,13 @@ class ControlPlaneHooks implements OnApplicationBootstrap, BeforeApplicationShut
         services: ProgramServices,
         registeredEngines: RegisteredEngines,
         grpc: GrpcServer,
+        background: BackgroundWork,
       ): ControlPlane =>
         new ControlPlane({
           services,
           registeredEngines,
           grpc,
+          background,
           storage,
           logger,
           telemetry,

@@ -26,6 +26,8 @@ export interface StorageOptions {
 /** The database, the pool's lease, and what reads and writes. */
 export interface Storage {
   readonly database: Database;
+  /** Where the database is, for the job queue beside it. */
+  readonly url: string;
   readonly journal: Journal;
   readonly writer: WriteBehind;
   readonly lease: LeaseKeeper;
@@ -42,9 +44,10 @@ export const openStorage = async (options: StorageOptions): Promise<Storage> => 
   const { databaseUrl, dataDir, logger } = options;
   const postgres = databaseUrl === undefined ? await startPostgres({ dataDir, durable: true }) : null;
   if (postgres !== null) logger.info({ dataDir: postgres.dataDir, port: postgres.port }, 'embedded PostgreSQL started');
-  const database = new Database({ url: databaseUrl ?? (postgres as EmbeddedPostgres).url, logger });
+  const url = databaseUrl ?? (postgres as EmbeddedPostgres).url;
+  const database = new Database({ url, logger });
   try {
-    return await takePool(options, { postgres, database });
+    return await takePool(options, { postgres, database, url });
   } catch (error) {
     await database.close();
     await postgres?.stop();
@@ -54,7 +57,7 @@ export const openStorage = async (options: StorageOptions): Promise<Storage> => 
 
 const takePool = async (
   { poolId, databaseUrl, logger }: StorageOptions,
-  { postgres, database }: Pick<Storage, 'postgres' | 'database'>,
+  { postgres, database, url }: Pick<Storage, 'postgres' | 'database' | 'url'>,
 ): Promise<Storage> => {
   let onStopped: (error: Error) => void = () => undefined;
   const stopped = new Promise<Error>((resolve) => {
@@ -76,6 +79,7 @@ const takePool = async (
     const nextSequence = (await new EventRepository(database).lastSequence(poolId)) + 1;
     return {
       database,
+      url,
       postgres,
       stopped,
       lease,

@@ -14,6 +14,7 @@ import {
   type KernelView,
   type ProgramId,
   type ProgramView,
+  type StatisticsDocument,
 } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { EngineRegistry, type EngineTarget } from '../engines/engine-registry.js';
@@ -126,6 +127,11 @@ export class Pool {
   /** Pure. The pool in numbers. */
   view(): KernelView {
     return this.#kernel.view();
+  }
+
+  /** Pure. What the policies have learned. */
+  statistics(): StatisticsDocument {
+    return this.#kernel.statistics();
   }
 
   /** Pure. Where a live program stands. */

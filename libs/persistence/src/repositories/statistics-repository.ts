@@ -34,6 +34,14 @@ export class StatisticsRepository {
     return { version: row.version, document: row.document as JsonValue, savedAt: instant(Number(row.savedAt)) };
   }
 
+  /** Pools that have some. */
+  async poolIds(): Promise<readonly string[]> {
+    const rows = await fromStorage(() =>
+      prismaOf(this.database).poolStatistics.findMany({ select: { poolId: true }, orderBy: { poolId: 'asc' } }),
+    );
+    return rows.map(({ poolId }) => poolId);
+  }
+
   /** The version that is stored; 0 when nothing is. */
   async version(poolId: string): Promise<number> {
     const row = await fromStorage(() =>
@@ -53,13 +61,19 @@ export class StatisticsRepository {
     return count === 1;
   }
 
-  /** The last `limit` tool calls and gaps of a pool that ended since `since`, in the order of their end. */
-  async endedToolCalls(poolId: string, since: Instant, limit: number): Promise<readonly EndedToolCall[]> {
+  /** The last `limit` tool calls and gaps of a pool, or of one tenant in it, that ended since `since`, in that order. */
+  async endedToolCalls(
+    poolId: string,
+    since: Instant,
+    limit: number,
+    tenantId: string | null = null,
+  ): Promise<readonly EndedToolCall[]> {
     const rows = await fromStorage(
       () => prismaOf(this.database).$queryRaw<EndedRow[]>`
         WITH recent AS (
           SELECT program_id, tenant_id, program_class FROM program
-           WHERE pool_id = ${poolId} AND last_active_at_micros >= ${BigInt(since)}),
+           WHERE pool_id = ${poolId} AND last_active_at_micros >= ${BigInt(since)}
+             AND (${tenantId}::text IS NULL OR tenant_id = ${tenantId})),
         gaps AS (
           SELECT program_id, finished_at_micros AS began_at_micros,
                  lead(submitted_at_micros) OVER (PARTITION BY program_id ORDER BY ordinal) AS ended_at_micros
