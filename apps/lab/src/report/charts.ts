@@ -1,12 +1,20 @@
 import * as Plot from '@observablehq/plot';
 import type { CellResult } from '../cells/job.js';
-import { cellsOf, curve, spreads, type BenchView } from './bench-view.js';
+import { cellsOf, curve, spreads, type BenchView, type CurvePoint } from './bench-view.js';
 import { CHART_WIDTH, colourScale, draw } from './draw.js';
 
 const ROW_HEIGHT = 24;
 /** Room for the names of policies, by their length. */
 const labelWidth = (policies: readonly string[]): number =>
   Math.min(170, 24 + 6.5 * Math.max(...policies.map(({ length }) => length)));
+
+/** Within a decade or so a log scale has too few ticks to read anything from. */
+const LOG_FROM_RATIO = 12;
+
+const scaleOf = (points: readonly CurvePoint[]): 'log' | 'linear' => {
+  const values = points.map(({ value }) => value);
+  return Math.max(...values) >= LOG_FROM_RATIO * Math.min(...values) ? 'log' : 'linear';
+};
 
 /** Pure. A figure over load, one line a policy, with intervals over seeds. */
 export const loadCurve = (
@@ -24,7 +32,7 @@ export const loadCurve = (
       tickFormat: (load: number) => String(load),
       inset: 8,
     },
-    y: { type: 'log', label, grid: true, tickFormat: shortNumber, ticks: 5 },
+    y: { type: scaleOf(points), label, grid: true, tickFormat: shortNumber, ticks: 5 },
     color: { type: 'categorical', ...colourScale(view.policies) },
     marks: [
       Plot.areaY(points, { x: 'load', y1: 'low', y2: 'high', z: 'policy', fill: 'policy', fillOpacity: 0.12 }),

@@ -11,7 +11,7 @@ body { margin: 0 auto; max-width: 1180px; padding: 1rem; background: var(--surfa
 h1 { font-size: 1.5rem; margin: 0.5rem 0; } h2 { font-size: 1.25rem; margin: 2.5rem 0 0.5rem; }
 h3 { font-size: 1.05rem; margin: 2rem 0 0.5rem; border-top: 1px solid var(--line); padding-top: 1rem; }
 h4 { margin: 1.5rem 0 0.25rem; overflow-wrap: anywhere; } p { color: var(--muted); margin: 0.25rem 0 0.75rem; }
-.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fit, minmax(min(100%, 420px), 1fr)); }
+.grid { display: grid; gap: 1rem; grid-template-columns: repeat(auto-fill, minmax(min(100%, 420px), 1fr)); }
 figure { margin: 0; padding: 0.75rem; background: var(--raised); border: 1px solid var(--line); border-radius: 8px; min-width: 0; }
 figure svg { --plot-background: var(--raised); display: block; width: 100%; height: auto; max-width: 640px; overflow: visible; }
 figcaption { color: var(--muted); margin-bottom: 0.5rem; overflow-wrap: anywhere; } figcaption strong { color: var(--text); }
