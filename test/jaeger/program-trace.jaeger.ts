@@ -1,4 +1,4 @@
-/** One program across SDK and control plane, as a real Jaeger shows it. */
+/** One program across SDK, control plane and engine, as a real Jaeger shows it. docs/tracing.md describes the same. */
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { startTelemetry, type Telemetry } from '@holdfast/platform';
 import { Holdfast } from '@holdfast/sdk';
@@ -9,10 +9,11 @@ import type { TraceTree, TreeSpan } from './trace-tree.fixture.js';
 
 const AGENT = 'spec-agent';
 const SERVICE = 'holdfast-control-plane';
+const ENGINE = 'holdfast-sim-engine';
 const RPC = 'holdfast.program.v1.ProgramService';
 const TIMEOUT_MS = 120_000;
 const TOOL_MS = 150;
-/** Two clocks of one machine: spans of two processes may differ by this much. */
+/** Spans start at whole milliseconds and end at microseconds, in two processes by two clocks of one machine. */
 const CLOCK_MICROS = 2_000;
 
 const jaeger = new RealJaeger();
@@ -42,7 +43,8 @@ beforeAll(async () => {
   const endpoint = await jaeger.start();
   telemetry = startTelemetry({ serviceName: AGENT, endpoint });
   const env = { OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, HOLDFAST_POLICY: 'static-ttl:ttl=30s' };
-  services = new ServiceProcesses({ engines: 1, timeScale: 1, env });
+  const engineArgs = ['--otlp-endpoint', endpoint];
+  services = new ServiceProcesses({ engines: 1, timeScale: 1, env, engineArgs });
   await services.start();
   programId = await runProgram();
   // Each process sends what it has when it stops.
@@ -51,7 +53,9 @@ beforeAll(async () => {
   trace = await jaeger.trace({
     service: SERVICE,
     tags: { 'holdfast.program.id': programId },
-    isComplete: (found) => [AGENT, SERVICE].every((service) => found.named(service, 'holdfast.program').length > 0),
+    isComplete: (found) =>
+      [AGENT, SERVICE].every((service) => found.named(service, 'holdfast.program').length > 0) &&
+      found.named(ENGINE, 'llm_request').length === 2,
   });
 }, TIMEOUT_MS);
 
@@ -67,12 +71,15 @@ const only = (service: string, name: string): TreeSpan => {
 };
 
 describe('a program in Jaeger', () => {
-  it('is one tree across the agent and the service', () => {
+  it('is one tree across the agent, the service and the engine', () => {
     const turn = [
       `  ${AGENT} holdfast.turn`,
       `    ${SERVICE} ${RPC}/RunTurn`,
       `      ${SERVICE} holdfast.turn`,
       `        ${SERVICE} holdfast.engine.generate`,
+      `          ${SERVICE} holdfast.engine.decode`,
+      `          ${SERVICE} holdfast.engine.prefill`,
+      `          ${ENGINE} llm_request`,
       `        ${SERVICE} holdfast.queue_wait`,
     ];
     expect(trace.outline().split('\n')).toEqual([
@@ -106,7 +113,29 @@ describe('a program in Jaeger', () => {
       'gen_ai.tool.name': 'bash',
       'holdfast.tool.outcome': 'succeeded',
     });
-    expect(only(SERVICE, 'holdfast.pin').tags).toMatchObject({ 'holdfast.pin.outcome': 'hit' });
+    const pin = only(SERVICE, 'holdfast.pin');
+    expect(pin.tags).toMatchObject({ 'holdfast.pin.outcome': 'hit' });
+    // Set by the first turn, hit by the second.
+    expect(pin.links).toEqual(trace.named(SERVICE, 'holdfast.turn').map(({ id }) => id));
+  });
+
+  it('tells what the engine measured, as vLLM does', () => {
+    const [first, second] = trace.named(ENGINE, 'llm_request').map(({ tags }) => tags);
+    expect(first).toMatchObject({ 'gen_ai.usage.prompt_tokens': 500, 'gen_ai.usage.completion_tokens': 10 });
+    expect(second?.['holdfast.usage.cached_tokens']).toBeGreaterThan(400);
+    for (const tags of [first, second]) {
+      const toFirstToken = Number(tags?.['gen_ai.latency.time_to_first_token']);
+      expect(toFirstToken).toBeGreaterThan(0);
+      expect(Number(tags?.['gen_ai.latency.e2e'])).toBeGreaterThanOrEqual(toFirstToken);
+    }
+  });
+
+  it('tells why: each turn has its dispatch and what was kept, the tool call what was kept meanwhile', () => {
+    const decisions = (span: TreeSpan): unknown[] =>
+      span.events.filter(({ event }) => event === 'holdfast.decision').map((event) => event['holdfast.decision.kind']);
+    const [first] = trace.named(SERVICE, 'holdfast.turn');
+    expect(first === undefined ? [] : decisions(first)).toEqual(['dispatch', 'retention']);
+    expect(decisions(only(SERVICE, 'holdfast.tool_call'))).toEqual(['retention']);
   });
 
   it('shows when each happened: every span within its parent, waits before calls, the pin around the tool call', () => {
@@ -119,7 +148,7 @@ describe('a program in Jaeger', () => {
     for (const turn of trace.named(SERVICE, 'holdfast.turn')) {
       const [wait, call] = trace.children(turn);
       expect([wait?.name, call?.name]).toEqual(['holdfast.queue_wait', 'holdfast.engine.generate']);
-      expect(wait?.endsAt).toBeLessThanOrEqual(call?.startsAt ?? 0);
+      expect(wait?.endsAt).toBeLessThanOrEqual((call?.startsAt ?? 0) + CLOCK_MICROS);
     }
     const tool = only(SERVICE, 'holdfast.tool_call');
     const pin = only(SERVICE, 'holdfast.pin');
@@ -128,9 +157,18 @@ describe('a program in Jaeger', () => {
     // The service hears of the tool's begin and end a moment later, and of both before the next turn.
     expect(tool.startsAt).toBeGreaterThanOrEqual(ran.startsAt - CLOCK_MICROS);
     expect(tool.endsAt).toBeGreaterThanOrEqual(ran.endsAt - CLOCK_MICROS);
-    expect(tool.endsAt).toBeLessThanOrEqual(trace.named(SERVICE, 'holdfast.turn')[1]?.startsAt ?? 0);
+    expect(tool.endsAt).toBeLessThanOrEqual((trace.named(SERVICE, 'holdfast.turn')[1]?.startsAt ?? 0) + CLOCK_MICROS);
     expect(pin.startsAt).toBeLessThanOrEqual(tool.endsAt);
     expect(pin.endsAt).toBeGreaterThanOrEqual(tool.endsAt);
+  });
+
+  it('shows the engine call in its phases: prefill until the first token, then decode', () => {
+    for (const call of trace.named(SERVICE, 'holdfast.engine.generate')) {
+      const phases = trace.children(call).filter(({ service }) => service === SERVICE);
+      expect(phases.map(({ name }) => name)).toEqual(['holdfast.engine.prefill', 'holdfast.engine.decode']);
+      const [prefill, decode] = phases.map(({ startsAt, endsAt }) => ({ startsAt, endsAt }));
+      expect(Math.abs((decode?.startsAt ?? 0) - (prefill?.endsAt ?? 0))).toBeLessThanOrEqual(CLOCK_MICROS);
+    }
   });
 });
 
