@@ -74,10 +74,10 @@ export class TenantQuotas {
     if (wait !== null) throw quotaExceeded('turnsPerSecond', limits.turnsPerSecond ?? 0, wait);
   }
 
-  /** True when the tenant may pin something more. */
+  /** True when the tenant may have so many tokens pinned. */
   mayPin(tenantId: string, pinnedTokens: number): boolean {
     const { maxPinnedTokens } = this.#standing(tenantId).limits;
-    return maxPinnedTokens === null || pinnedTokens < maxPinnedTokens;
+    return maxPinnedTokens === null || pinnedTokens <= maxPinnedTokens;
   }
 
   #standing(tenantId: string): Standing {

@@ -1,9 +1,11 @@
 /** Builds the pool and everything the rpcs share, and ties the two together. */
 import { logErrorOnce, type Clock } from '@holdfast/platform';
-import type { Decision, Duration, KernelOptions } from '@holdfast/scheduling';
+import type { Decision, Duration, KernelOptions, ProgramId } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
+import { buildChunks, type ChunkSettings } from '../chunks/build-chunks.js';
 import { EngineAbsence } from '../engines/engine-absence.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
+import { TenantPins } from '../identity/tenant-pins.js';
 import type { TenantQuotas } from '../identity/tenant-quotas.js';
 import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { Storage } from '../persistence/storage.js';
@@ -30,6 +32,7 @@ export interface BuildServicesOptions {
   readonly limits: ProgramLimits;
   readonly contextMemoryBytes: number;
   readonly engineAbsenceLimit: Duration;
+  readonly chunks: ChunkSettings;
   /** The scheduler loop has stopped on a broken invariant. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -39,6 +42,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
   const { storage, clock, logger, poolId, limits, quotas, metrics } = options;
   const { journal, programs, turns, requests } = storage;
   const book = new ProgramBook();
+  const tenantPins = new TenantPins();
   const contexts = new ContextStore({ maxBytes: options.contextMemoryBytes, turns, flush: () => journal.flush() });
   const text = new TextService({ anyClient: () => pool.engines.anyClient() });
   const settlement = new TurnSettlement({
@@ -59,12 +63,16 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     },
   });
   const hooks: PoolHooks = {
-    ...toldHooks(book, journal, metrics),
+    ...toldHooks({ book, journal, metrics, tenantPins }),
     traceEngineCall: (turn, dispatch) => {
       const model = pool.engines.model?.model ?? '';
       return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced;
     },
-    onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
+    chunkWork: (turn, engineId, epoch) => chunks.workFor(turn, engineId, epoch),
+    onTurnFinished: (turn, answer, engineId) => {
+      chunks.finished(turn, answer);
+      settlement.finished(turn, answer, engineId);
+    },
     onTurnFailed: (turn, error) => {
       // Nobody may be left to read the error; a bug is logged all the same.
       if (error.kind === 'internal') logErrorOnce(error, logger);
@@ -73,9 +81,14 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     onTurnRequeued: (turn) => turn.trace?.requeued(),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
     onDecision: (decision) => traceDecision(services, decision),
-    onEnginesChanged: () => absence.changed(),
+    mayPin: (programId) => mayPin(services, tenantPins, programId),
+    onEnginesChanged: () => {
+      absence.changed();
+      chunks.enginesChanged();
+    },
     onFailure: options.onFailure,
   };
+  const chunks = buildChunks(options, () => pool);
   const pool: Pool = new Pool({ kernel: options.kernel, clock, engines: options.engines, journal, hooks, logger });
   const services: ProgramServices = new ProgramServices({
     pool,
@@ -86,6 +99,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     settlement,
     absence,
     text,
+    chunks,
     programs,
     turns,
     requests,
@@ -98,11 +112,17 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
 };
 
 /** What only the book, the journal and the metrics have to do with. */
-const toldHooks = (
-  book: ProgramBook,
-  journal: Storage['journal'],
-  metrics: ServiceMetrics,
-): Pick<PoolHooks, 'pins' | 'knowsProgram' | 'onProgramChanged' | 'onStep'> => ({
+const toldHooks = ({
+  book,
+  journal,
+  metrics,
+  tenantPins,
+}: {
+  readonly book: ProgramBook;
+  readonly journal: Storage['journal'];
+  readonly metrics: ServiceMetrics;
+  readonly tenantPins: TenantPins;
+}): Pick<PoolHooks, 'pins' | 'knowsProgram' | 'onProgramChanged' | 'onStep'> => ({
   onStep: (elapsedSeconds) => metrics.observe('holdfast_loop_step_seconds', elapsedSeconds),
   knowsProgram: (programId) => book.live(programId) !== undefined,
   onProgramChanged: (programId) => book.live(programId)?.changed(),
@@ -110,6 +130,8 @@ const toldHooks = (
     onSet: (pin) => {
       journal.pinSet(pin);
       metrics.pinSet();
+      const tenantId = book.live(pin.programId)?.facts.tenantId;
+      if (tenantId !== undefined) tenantPins.set(pin.pinId, tenantId, pin.pinnedTokens);
       book.live(pin.programId)?.trace.pinSet(pin);
     },
     onRenewed: (pin, expiresAt) => {
@@ -119,10 +141,21 @@ const toldHooks = (
     onEnded: (pin, outcome, endedAt, reason) => {
       journal.pinEnded(pin.pinId, { outcome, endedAt, ...(reason === undefined ? {} : { reason }) });
       metrics.pinEnded(pin, outcome, endedAt);
+      tenantPins.ended(pin.pinId);
       book.find(pin.programId)?.trace.pinEnded(pin.pinId, outcome);
     },
   },
 });
+
+/** What the program would hold counts instead of what it holds. */
+const mayPin = ({ book, pool, quotas }: ProgramServices, tenantPins: TenantPins, programId: ProgramId): boolean => {
+  const program = book.live(programId);
+  if (program === undefined) return false;
+  const { tenantId } = program.facts;
+  const held = pool.program(programId)?.pin?.pinnedTokens ?? 0;
+  const wanted = program.prompt?.promptIds.length ?? program.contextTokens;
+  return quotas.mayPin(tenantId, tenantPins.pinnedBy(tenantId) - held + wanted);
+};
 
 const traceDecision = ({ metrics, pool, book }: ProgramServices, decision: Decision): void => {
   metrics.decided(decision);

@@ -20,11 +20,12 @@ import type { Logger } from 'pino';
 import { EngineRegistry, type EngineTarget } from '../engines/engine-registry.js';
 import type { Journal } from '../persistence/journal.js';
 import type { LiveTurn, TurnDispatch } from '../turns/live-turn.js';
-import { TurnRunner, type EngineAnswer } from '../turns/turn-runner.js';
+import { TurnRunner, type EngineAnswer, type TurnRunnerOptions } from '../turns/turn-runner.js';
 import { TurnTable } from '../turns/turn-table.js';
 import { commandExecutor } from './command-executor.js';
 import { KernelTimers } from './kernel-timers.js';
 import { PinExecutor } from './pin-executor.js';
+import { withinPinQuota } from './pin-quota.js';
 import { PinTracker, type PinTrackerOptions } from './pin-tracker.js';
 import { SchedulerLoop, type LoopStep } from './scheduler-loop.js';
 import type { EngineCallTrace } from '../telemetry/program-trace.js';
@@ -35,7 +36,10 @@ const MAILBOX_LIMIT = 65_536;
 /** What the pool tells the edge. None of these may wait. */
 export interface PoolHooks {
   readonly knowsProgram: (programId: ProgramId) => boolean;
+  /** False: the program's tenant has pinned as much as it may. */
+  readonly mayPin: (programId: ProgramId) => boolean;
   readonly traceEngineCall: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
+  readonly chunkWork: TurnRunnerOptions['chunkWork'];
   readonly onTurnFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
   readonly onTurnFailed: (turn: LiveTurn, error: DomainError) => void;
   readonly onTurnRequeued: (turn: LiveTurn) => void;
@@ -94,6 +98,7 @@ export class Pool {
       client,
       suspect: (engineId, epoch, error) => this.engines.suspect(engineId, epoch, error),
       trace: hooks.traceEngineCall,
+      chunkWork: hooks.chunkWork,
       onFinished: hooks.onTurnFinished,
       onFailed: hooks.onTurnFailed,
     });
@@ -185,7 +190,8 @@ export class Pool {
       now: clock.now,
       record: (step) => this.#recorded(step),
       execute: (command) => {
-        execute(command);
+        const allowed = withinPinQuota(command, { mayPin: hooks.mayPin, refused: (change) => this.post(change) });
+        if (allowed !== null) execute(allowed);
         if (command.type === 'dispatchTurn') hooks.onProgramChanged(command.programId);
       },
       onStep: hooks.onStep,
