@@ -16,7 +16,7 @@ const problemTexts: Readonly<Record<number, string>> = {
   409: 'Something has the id already, or its state does not allow the change.',
   412: 'It has changed since the version in If-Match.',
   413: 'The body is too large.',
-  422: 'The Idempotency-Key was used before for another call.',
+  422: 'The Idempotency-Key was used before for another call, or a text names no policy.',
   428: 'If-Match is missing.',
   429: 'Too many requests, or a limit of the tenant; Retry-After says when to try again.',
   500: 'A bug of the service; its log has the cause.',

@@ -2,10 +2,13 @@
 import type { Operation } from './operation.js';
 import { auditOperations } from './operations/audit.js';
 import { historyOperations } from './operations/history.js';
+import { jobOperations } from './operations/jobs.js';
 import { keyOperations } from './operations/keys.js';
 import { pinOperations } from './operations/pins.js';
+import { policyOperations } from './operations/policies.js';
 import { poolOperations } from './operations/pools.js';
 import { programOperations } from './operations/programs.js';
+import { toolOperations } from './operations/tools.js';
 import { tenantOperations } from './operations/tenants.js';
 
 export const operations: readonly Operation[] = [
@@ -13,6 +16,9 @@ export const operations: readonly Operation[] = [
   ...historyOperations,
   ...pinOperations,
   ...poolOperations,
+  ...policyOperations,
+  ...toolOperations,
+  ...jobOperations,
   ...tenantOperations,
   ...keyOperations,
   ...auditOperations,

@@ -32,6 +32,7 @@ const statusOfReason: Partial<Record<DomainError['reason'], number>> = {
   VERSION_MISSING: 428,
   MESSAGE_TOO_LARGE: 413,
   REQUEST_ID_REUSED: 422,
+  POLICY_INVALID: 422,
 };
 
 /** Pure. A state that does not allow the call is a conflict to HTTP: the request itself is well-formed. */

@@ -4,12 +4,16 @@ import {
   type Database,
   DecisionRepository,
   PinRepository,
+  StatisticsRepository,
   TenantRepository,
   TimelineRepository,
   ToolCallRepository,
 } from '@holdfast/persistence';
 import { systemClock } from '@holdfast/platform';
 import type { Instant } from '@holdfast/scheduling';
+import type { ServiceJobs } from '../jobs/service-jobs.js';
+import type { PolicyService } from '../policies/policy-service.js';
+import type { StatisticsKeeper } from '../statistics/statistics-keeper.js';
 import type { RegisteredEngines } from '../engines/registered-engines.js';
 import type { Authenticator } from '../identity/authenticator.js';
 import type { ProgramServices } from '../programs/program-services.js';
@@ -19,8 +23,9 @@ interface RestParts {
   readonly services: ProgramServices;
   readonly authenticator: Authenticator;
   readonly engines: RegisteredEngines;
-  /** As it was configured, parameters included. */
-  readonly policyName: string;
+  readonly policies: PolicyService;
+  readonly learned: StatisticsKeeper;
+  readonly jobs: ServiceJobs;
 }
 
 /** What the operations work with. */
@@ -32,6 +37,7 @@ export interface RestContext extends RestParts {
   readonly toolCalls: ToolCallRepository;
   readonly pins: PinRepository;
   readonly timeline: TimelineRepository;
+  readonly recordedCalls: StatisticsRepository;
   /** Keys expire and changes are dated in real time, whatever the service's time scale. */
   readonly wallNow: () => Instant;
 }
@@ -46,5 +52,6 @@ export const restContext = ({ database, ...parts }: RestParts & { readonly datab
   toolCalls: new ToolCallRepository(database),
   pins: new PinRepository(database),
   timeline: new TimelineRepository(database),
+  recordedCalls: new StatisticsRepository(database),
   wallNow: systemClock().now,
 });

@@ -214,6 +214,30 @@ describe('a tenant', () => {
     expect(failure.details?.reason).toBe('QUOTA_EXCEEDED');
   });
 
+  it('pins no more tokens than it may, and its turns run all the same', async () => {
+    const operator = await keyOf(plane, 'pinner', 'operator');
+    // One program of 96 tokens fits, a second one does not.
+    await admin.call('PUT', '/tenants/pinner', {
+      body: { name: 'pinner', maxLivePrograms: null, turnsPerSecond: null, maxPinnedTokens: 100 },
+      headers: { 'if-match': '*' },
+    });
+    for (const programId of ['one', 'two']) await runProgram(plane, operator.key, programId);
+    const states = await Promise.all(['one', 'two'].map((id) => operator.get(`/programs/${id}`)));
+    expect(states.map(({ body }) => [body.turnsFinished, body.pin !== null])).toEqual([
+      [2, true],
+      [2, false],
+    ]);
+    const { items } = (await operator.get('/pins')).body;
+    expect(items.map(({ programId }: { programId: string }) => programId)).toEqual(['one']);
+    const kept = await operator.until('/programs/two/decisions?kind=retention', ({ items: found }) =>
+      found.some(({ outcome }: { outcome: string | null }) => outcome === 'lost'),
+    );
+    expect(kept.items.length).toBeGreaterThan(0);
+    await operator.call('DELETE', '/programs/one/pin');
+    await runProgram(plane, operator.key, 'three');
+    expect((await operator.get('/programs/three')).body.pin).not.toBeNull();
+  });
+
   it('is made once', async () => {
     const tenant = { tenantId: 'once', name: 'once', maxLivePrograms: null, turnsPerSecond: null, maxPinnedTokens: 5 };
     expect((await admin.call('POST', '/tenants', { body: tenant })).status).toBe(201);
@@ -246,6 +270,63 @@ describe('an engine', () => {
     expect((await admin.get(path)).status).toBe(404);
     const { body } = await admin.get(`/pools/${plane.pool}`);
     expect(body).toMatchObject({ poolId: plane.pool, policy: 'holdfast', isAccepting: true, enginesAttached: 2 });
+  });
+});
+
+describe('a policy', () => {
+  const policy = (): string => `/pools/${plane.pool}/policy`;
+
+  it('is a document first, then active, and can be undone', async () => {
+    const before = await admin.get(policy());
+    const made = await admin.call('POST', `/pools/${plane.pool}/policies`, {
+      body: { policy: 'program-fcfs', note: 'for the night' },
+    });
+    expect([made.status, made.body.policy]).toEqual([201, 'program-fcfs']);
+    const activate = (etag: string) =>
+      admin.call('PUT', policy(), { body: { version: made.body.version }, headers: { 'if-match': etag } });
+    const etag = before.headers.get('etag') ?? '';
+    const active = await activate(etag);
+    expect([active.status, active.body.document.policy]).toEqual([200, 'program-fcfs']);
+    expect((await activate(etag)).status).toBe(412);
+    expect((await admin.get(`/pools/${plane.pool}`)).body.policy).toBe('program-fcfs');
+    const undone = await admin.call('POST', `${policy()}/undo`, {
+      headers: { 'if-match': active.headers.get('etag') ?? '' },
+    });
+    expect(undone.body.document).toEqual(before.body.document);
+    const { items } = (await admin.get(`${policy()}/history`)).body;
+    expect(items[0]).toMatchObject({ undoes: active.body.activation.sequence });
+  });
+
+  it('that nobody knows is not taken', async () => {
+    const { status, body } = await admin.call('POST', `/pools/${plane.pool}/policies`, {
+      body: { policy: 'crystal-ball', note: 'x' },
+    });
+    expect([status, body.reason]).toEqual([422, 'POLICY_INVALID']);
+  });
+
+  it('is tried as a job', async () => {
+    const asked = await admin.call('POST', `/pools/${plane.pool}/dry-runs`, {
+      body: { candidate: 'vllm-fcfs', windowSeconds: 60 },
+    });
+    expect([asked.status, asked.body.finishedAt]).toEqual([202, null]);
+    const { body } = await admin.get(`/jobs/${asked.body.jobId}`);
+    expect(body).toMatchObject({ name: 'policy-dry-run', state: 'waiting' });
+    expect((await admin.get(`/pools/${plane.pool}/dry-runs/${asked.body.jobId}`)).body.candidate).toBe('vllm-fcfs');
+    const retried = await admin.call('POST', `/jobs/${asked.body.jobId}/retry`);
+    expect([retried.status, retried.body.reason]).toEqual([409, 'JOB_NOT_FAILED']);
+    expect((await admin.get('/jobs/counts')).body.waiting).toBeGreaterThan(0);
+  });
+});
+
+describe('tools', () => {
+  it('are shown with what was recorded and what is expected, and are forgotten on request', async () => {
+    await someProgram();
+    const { items } = await admin.until('/tools?tenantId=default', ({ items: tools }) => tools.length > 0);
+    const bash = items.find(({ tool }: { tool: string }) => tool.startsWith('bash'));
+    expect(bash.calls).toBeGreaterThan(0);
+    expect(bash.forecastSeconds.p90).toBeGreaterThan(bash.forecastSeconds.p10);
+    expect((await admin.call('POST', '/tools/reset')).status).toBe(204);
+    expect(await lastAudit()).toMatchObject({ action: 'resetTools' });
   });
 });
 

@@ -49,6 +49,9 @@ const bodies: Readonly<Record<string, object>> = {
   drainEngine: { isDraining: true },
   createTenant: { tenantId: 'rivals-own', name: 'x', ...noLimits },
   changeTenant: { name: 'x', ...noLimits },
+  createPolicy: { policy: 'vllm-fcfs', note: 'x' },
+  activatePolicy: { version: 1 },
+  dryRunPolicy: { candidate: 'vllm-fcfs', windowSeconds: null },
   createKey: { tenantId: 'acme', role: 'admin', name: 'x', expiresInSeconds: null },
 };
 
@@ -75,6 +78,8 @@ beforeAll(async () => {
     tenantId: { acme: 'acme', never: 'nobody' },
     poolId: { acme: plane.pool, never: 'no-pool' },
     engineId: { acme: engine.engineId, never: 'no-engine' },
+    version: { acme: '1', never: '99' },
+    jobId: { acme: 'row-retention.now', never: 'no-job' },
   };
 });
 

@@ -1,4 +1,3 @@
-import { DomainError } from '@holdfast/platform';
 import type { EngineView } from '@holdfast/scheduling';
 import { z } from 'zod';
 import type { EngineStanding } from '../../engines/engine-registry.js';
@@ -8,6 +7,7 @@ import type { RestContext } from '../rest-context.js';
 import { count, otherId, timeTextOrNull, time } from '../schemas/fields.js';
 import { named } from '../schemas/named.js';
 import { requireVersion } from '../read-request.js';
+import { requirePool } from '../require-pool.js';
 import { sharedOwner } from '../whose.js';
 
 const tag = 'pools and engines';
@@ -82,14 +82,14 @@ const registrationSchema = named(
 
 const drainSchema = named('EngineDrain', z.strictObject({ isDraining: z.boolean() }));
 
-const poolJson = ({ services, policyName }: RestContext): z.output<typeof poolSchema> => {
+const poolJson = ({ services, policies }: RestContext): z.output<typeof poolSchema> => {
   const { pool } = services;
   const view = pool.view();
   return {
     poolId: services.poolId,
     model: pool.engines.model?.model ?? null,
     maxContextTokens: pool.engines.model?.maxContextTokens ?? null,
-    policy: policyName,
+    policy: policies.active.document.policy,
     isAccepting: !services.isDraining,
     programs: view.programs,
     turns: view.turns,
@@ -118,11 +118,6 @@ const engineJson = (
   load: view?.load == null ? null : { ...view.load },
   observedAt: timeTextOrNull(view?.observedAt),
 });
-
-const requirePool = ({ services }: RestContext, asked: string): void => {
-  if (asked === services.poolId) return;
-  throw new DomainError({ kind: 'notFound', reason: 'POOL_NOT_FOUND', message: `there is no pool ${asked}` });
-};
 
 const enginesOf = ({ services }: RestContext): readonly z.output<typeof engineSchema>[] => {
   const views = services.pool.view().engines;
