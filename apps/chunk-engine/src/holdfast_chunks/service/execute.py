@@ -15,7 +15,7 @@ from holdfast_chunks.kv.store import Residency
 from holdfast_chunks.model.tokens import TextStream
 from holdfast_chunks.run.decode import Decoded, Sampling, compare, decode, forced_log_softmax, full_log_softmax
 from holdfast_chunks.run.executor import Prefilled, stats_of
-from holdfast_chunks.run.plan import Plan, Work
+from holdfast_chunks.run.plan import Plan, Work, check_plan
 from holdfast_chunks.service.engine import ChunkEngine
 from holdfast_chunks.service.wire import (
     plan_of,
@@ -53,6 +53,7 @@ def check_request(engine: ChunkEngine, request: service.ExecuteRequest) -> Check
             f"allowed: {config.max_positions} together",
         )
     plan = plan_of(request.plan, len(prompt))
+    check_plan(plan, prompt_tokens=len(prompt), layers=config.layers)
     places = {segment.segment_id: at for at, segment in enumerate(plan.segments)}
     for capture in request.plan.captures:
         if capture.segment_id not in places:
