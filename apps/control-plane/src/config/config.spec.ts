@@ -45,13 +45,20 @@ describe('readConfig', () => {
     ]);
   });
 
-  it('refuses to bind beyond loopback, as there is no authentication', () => {
+  it('refuses to bind beyond loopback without authentication', () => {
     for (const address of ['0.0.0.0:1', '10.0.0.1:1', '[::]:1', 'example.org:1']) {
       expect(problemsOf({ HOLDFAST_HTTP_ADDRESS: address })).toEqual(['HOLDFAST_HTTP_ADDRESS']);
     }
     for (const address of ['127.0.0.2:0', 'localhost:1', '[::1]:1']) {
       expect(problemsOf({ HOLDFAST_HTTP_ADDRESS: address })).toEqual([]);
     }
+    expect(problemsOf({ HOLDFAST_HTTP_ADDRESS: '0.0.0.0:1', HOLDFAST_AUTH: 'keys' })).toEqual([]);
+  });
+
+  it('wants both halves of a certificate, and one of its own before it asks callers for theirs', () => {
+    expect(problemsOf({ HOLDFAST_TLS_CERT: 'a' })).toEqual(['HOLDFAST_TLS_KEY']);
+    expect(problemsOf({ HOLDFAST_TLS_KEY: 'a' })).toEqual(['HOLDFAST_TLS_CERT']);
+    expect(problemsOf({ HOLDFAST_TLS_CLIENT_CA: 'a' })).toEqual(['HOLDFAST_TLS_CERT']);
   });
 
   it('reads engines with and without an address of their own for KvControl', () => {
