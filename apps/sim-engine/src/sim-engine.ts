@@ -1,8 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { chunk, descriptorSet, kv, vllm } from '@holdfast/contracts';
+import { chunk, kv, reflectedFiles, vllm } from '@holdfast/contracts';
 import { type Clock, DomainError, type ErrorLogger } from '@holdfast/platform';
 import { EngineModel } from '@holdfast/simulation';
 import { HealthImplementation } from 'grpc-health-check';
@@ -63,9 +62,7 @@ export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngi
   const services = [VLLM_SERVICE, KV_SERVICE, ...(chunks === null ? [] : [CHUNK_SERVICE])];
   const health = new HealthImplementation(Object.fromEntries(['', ...services].map((name) => [name, 'SERVING'])));
   health.addToServer(server);
-  new ReflectionService(loadFileDescriptorSetFromBuffer(descriptorSet()), {
-    services,
-  }).addToServer(server);
+  new ReflectionService(reflectedFiles(), { services }).addToServer(server);
   const address = await bind(server, options);
   return {
     address,

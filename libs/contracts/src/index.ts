@@ -10,4 +10,4 @@ export { Reason } from './generated/holdfast/errors/v1/reasons.js';
 export type { FieldViolation, StatusDetails } from './errors.js';
 export { decodeStatusDetails, encodeStatusDetails, ERROR_DOMAIN, STATUS_DETAILS_KEY } from './errors.js';
 export { durationFromProto, durationToProto, timestampFromProto, timestampToProto } from './time.js';
-export { descriptorSet } from './descriptors.js';
+export { descriptorSet, reflectedFiles } from './descriptors.js';

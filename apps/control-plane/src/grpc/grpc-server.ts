@@ -3,9 +3,8 @@
  * ProgramService, health and reflection on one port.
  */
 import { Server, type ServerCredentials, type UntypedServiceImplementation } from '@grpc/grpc-js';
-import { loadFileDescriptorSetFromBuffer } from '@grpc/proto-loader';
 import { ReflectionService } from '@grpc/reflection';
-import { descriptorSet, program as wire } from '@holdfast/contracts';
+import { reflectedFiles, program as wire } from '@holdfast/contracts';
 import type { HostPort } from '@holdfast/platform';
 import { HealthImplementation } from 'grpc-health-check';
 import { withWireRequests } from './wire-request.js';
@@ -49,7 +48,7 @@ export class GrpcServer {
       options.handlers as UntypedServiceImplementation,
     );
     this.#health.addToServer(this.#server);
-    new ReflectionService(loadFileDescriptorSetFromBuffer(descriptorSet())).addToServer(this.#server);
+    new ReflectionService(reflectedFiles(), { services: [SERVICE] }).addToServer(this.#server);
   }
 
   /** Modifies state. Binds and serves; returns the address, with the port that was taken. */
