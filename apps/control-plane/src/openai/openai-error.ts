@@ -46,11 +46,18 @@ export const requestFailure = (
   },
 });
 
+/** Clients know by these words that a shorter conversation may fit, where they do not read the code. */
+const TOO_LONG = "this model's maximum context length is exceeded";
+
+const messageOf = (error: DomainError): string => {
+  if (error.kind === 'internal') return 'the service failed; the log names the cause';
+  return error.reason === 'PROMPT_TOO_LONG' ? `${TOO_LONG}: ${error.message}` : error.message;
+};
+
 /** A failure of the service; a bug is logged, once. */
 export const openAiFailure = (thrown: unknown, logger: ErrorLogger): OpenAiFailure => {
   const error = toDomainError(thrown);
   if (error.kind === 'internal') logErrorOnce(error, logger);
-  const isInternal = error.kind === 'internal';
   const retryAfterMs = error.retryAfter === undefined ? null : toMillisCeil(error.retryAfter);
   return {
     status: statusTable[error.kind].http,
@@ -60,7 +67,7 @@ export const openAiFailure = (thrown: unknown, logger: ErrorLogger): OpenAiFailu
         : { 'retry-after-ms': String(retryAfterMs), 'retry-after': String(Math.ceil(retryAfterMs / 1_000)) },
     body: {
       error: {
-        message: isInternal ? 'the service failed; the log names the cause' : error.message,
+        message: messageOf(error),
         type: types[error.kind] ?? 'server_error',
         param: error.fieldViolations[0]?.field ?? null,
         code: codes[error.reason] ?? error.reason.toLowerCase(),

@@ -6,6 +6,7 @@ import { DomainError, invalidFields } from '@holdfast/platform';
 import type { Duration } from '@holdfast/scheduling';
 import { propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { requireAccess, type Access } from '../identity/access.js';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
@@ -88,6 +89,8 @@ export const openAiRoutes = (
     await route.handle({ request, response, identity });
   };
   return (request, response) => {
+    // Until a turn's own id takes its place.
+    response.setHeader('x-request-id', `req-${randomUUID()}`);
     const path = (request.url ?? '/').replace(/[?#].*$/, '').replace(/\/+$/, '');
     const model = /^\/models\/(.+)$/.exec(path)?.[1];
     const route = model === undefined ? routes[path] : modelRoute(services, model);
