@@ -16,6 +16,7 @@ const commands = {
   test: { entry: 'tools/verify.mjs', build: false },
   jaeger: { entry: 'tools/jaeger/serve.mjs', build: false },
   'test:jaeger': { entry: 'tools/jaeger/test.mjs', build: true },
+  'test:clients': { entry: 'tools/clients/test.mjs', build: true },
   'test:vllm': { entry: 'tools/vllm/test.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
   'test:chunks': { entry: 'tools/chunks/test.mjs', build: false },

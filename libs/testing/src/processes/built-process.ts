@@ -22,7 +22,7 @@ export interface ProcessEnd {
 }
 
 const ROOT = fileURLToPath(new URL('../../../../', import.meta.url));
-const READY_DEADLINE_MS = 30_000;
+const READY_DEADLINE_MS = 120_000;
 const STOP_DEADLINE_MS = 20_000;
 const KEPT_LOG_CHARACTERS = 20_000;
 

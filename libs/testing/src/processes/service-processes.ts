@@ -20,6 +20,7 @@ export class ServiceProcesses {
   #controlPlane: BuiltProcess | null = null;
   #environment: Readonly<Record<string, string>> = {};
   #address = '';
+  #httpAddress = '';
 
   constructor(options: ServiceProcessesOptions) {
     this.#options = options;
@@ -28,6 +29,11 @@ export class ServiceProcesses {
   /** Where ProgramService is served, as host:port. */
   get address(): string {
     return this.#address;
+  }
+
+  /** Where the OpenAI API, REST and health are served, as host:port. */
+  get httpAddress(): string {
+    return this.#httpAddress;
   }
 
   /** The control plane that runs now. */
@@ -64,7 +70,9 @@ export class ServiceProcesses {
   async startControlPlane(): Promise<void> {
     const env = { ...this.#environment, ...(this.#address === '' ? {} : { HOLDFAST_GRPC_ADDRESS: this.#address }) };
     this.#controlPlane = new BuiltProcess({ entry: 'apps/control-plane/dist/main.js', env });
-    this.#address = (await this.#controlPlane.ready())['grpc'] ?? '';
+    const { grpc = '', http = '' } = await this.#controlPlane.ready();
+    this.#address = grpc;
+    this.#httpAddress = http;
   }
 
   /** Ends everything, in order. Modifies state. */

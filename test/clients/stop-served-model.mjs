@@ -1,0 +1,3 @@
+import { stop } from './served-model.mjs';
+
+export default stop;
