@@ -38,7 +38,6 @@ class Bench:
 
     def __init__(self, executor: Executor, store: VariantStore, sample: Sample) -> None:
         self._executor = executor
-        self._store = store
         self._sample = sample
         self._builder = StoreBuilder(executor, store, sample)
         self._clock = clock_of(executor.model.device)
@@ -61,7 +60,6 @@ class Bench:
             other = self._prompt(chunks, item)
             reference, ttft_ms = self._prefill(other, _computed(len(other)))
             outcomes[name] = self._compare(reference, item, answer, expected, ttft_ms)
-        self._store.evict_where(lambda _: True, "the item is done")
         return {key: replace(outcome, ttft_ratio=outcome.ttft_ratio / full_ms) for key, outcome in outcomes.items()}
 
     def _prompt(self, chunks: Sequence[Chunk], item: Item) -> list[int]:

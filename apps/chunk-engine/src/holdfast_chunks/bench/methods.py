@@ -24,6 +24,7 @@ class Store(Enum):
     SYSTEM = "behind the system prompt"
     LATEST = "latest request of the past"
     CLOSEST = "past request of least CFO"
+    ONE_NEUTRAL = "behind one neutral prefix"
     NEUTRAL = "mean over neutral prefixes"
     HOLDFAST = "mean over past requests; exact in first place"
 
@@ -62,6 +63,7 @@ def all_methods() -> list[Method]:
         *(Method(name, store, share, selector) for share in SHARES for name, store, selector in swept),
         # Stores without knowledge of the request, and what each lever of `holdfast` gives alone.
         Method("system-store", Store.SYSTEM, 0.0),
+        Method("one-neutral-store", Store.ONE_NEUTRAL, 0.0),
         Method("neutral-store", Store.NEUTRAL, 0.0),
         Method("holdfast-tokens-only", Store.CLOSEST, 0.20, Selector.QUERY),
         Method("holdfast-store-only", Store.HOLDFAST, 0.20, Selector.FIRST),
@@ -115,8 +117,12 @@ def _variants(store: Store, item: Item, stores: Stores) -> list[Variant | None]:
             min(reversed(stores.past[place]), key=lambda v: recompute_score(v, names[:place], CHUNK_TOKENS))
             for place in places
         ]
-    means = stores.neutral if store is Store.NEUTRAL else stores.mean_of_past
-    return [stores.behind_system(0), *(means(place) for place in places[1:])]
+    of_place = {
+        Store.ONE_NEUTRAL: stores.one_neutral,
+        Store.NEUTRAL: stores.neutral,
+        Store.HOLDFAST: stores.mean_of_past,
+    }[store]
+    return [stores.behind_system(0), *(of_place(place) for place in places[1:])]
 
 
 def _segments(

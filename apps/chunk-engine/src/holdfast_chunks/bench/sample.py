@@ -13,7 +13,6 @@ CHUNK_TOKENS = 160
 CHUNKS = 5
 #: Items that are measured; the others only lend passages.
 MEASURED_ITEMS = 100
-_PAST_ITEMS = range(110, 130)
 _NEUTRAL_ITEMS = range(130, 150)
 _SYSTEM = (
     "<|im_start|>system\nAnswer the question from the passages. Be brief.<|im_end|>\n<|im_start|>user\nPassages:\n\n"
@@ -66,10 +65,6 @@ class Sample:
         ids = self._codec.encode(self._raw[index]["passages"][place])[: CHUNK_TOKENS - len(self._end)]
         return Chunk(f"{index}/{place}", (*ids, *self._end))
 
-    def past(self) -> list[Chunk]:
-        """Passages that other requests of the past held."""
-        return [self.chunk(index, place) for index in _PAST_ITEMS for place in range(CHUNKS)]
-
     def neutral(self) -> list[Chunk]:
-        """Passages that no measured request and no request of the past holds."""
+        """Passages that no measured request and no request of their past holds."""
         return [self.chunk(index, place) for index in _NEUTRAL_ITEMS for place in range(CHUNKS)]

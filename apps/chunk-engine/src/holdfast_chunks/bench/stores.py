@@ -15,8 +15,8 @@ from holdfast_chunks.run.executor import Executor, stats_of
 from holdfast_chunks.run.plan import Plan, Segment, Work
 
 SALT = "bench"
-#: Chunks of the measured request that each request of the past held: every chunk was in two of them.
-_SHARED = ((0, 1, 2), (3, 4, 0), (1, 3), (2, 4))
+#: How many chunks of the first and of the second item of a pair each request of the past held.
+_HELD = ((3, 2), (2, 3), (2, 3), (3, 2))
 #: Chunks in each of the fixed neutral prefixes.
 _NEUTRAL_LENGTHS = (1, 2, 3, 4)
 
@@ -27,13 +27,16 @@ def neutral_prefixes(sample: Sample) -> list[tuple[Chunk, ...]]:
     return [tuple(next(passages) for _ in range(length)) for length in _NEUTRAL_LENGTHS]
 
 
-def past_requests(item: Item, foreign: Sequence[Chunk]) -> list[list[Chunk]]:
-    """The chunks of requests of the past, in their order: two or three of this item among others, five in all."""
-    drawn = random.Random(item.index)  # noqa: S311 - a fixed draw, not a secret
-    chunks = drawn.sample(item.chunks, CHUNKS)
+def past_requests(pair: tuple[Item, Item]) -> list[list[Chunk]]:
+    """The chunks of four requests of the past, in their order: each chunk of both items was in two of them.
+
+    For either item the other one's chunks are foreign. Two items share a history since running it costs most.
+    """
+    drawn = random.Random(pair[0].index)  # noqa: S311 - a fixed draw, not a secret
+    piles = [[*drawn.sample(item.chunks, CHUNKS), *drawn.sample(item.chunks, CHUNKS)] for item in pair]
     requests = []
-    for shared in _SHARED:
-        request = [*(chunks[at] for at in shared), *drawn.sample(list(foreign), CHUNKS - len(shared))]
+    for held in _HELD:
+        request = [pile.pop(0) for pile, count in zip(piles, held, strict=True) for _ in range(count)]
         drawn.shuffle(request)
         requests.append(request)
     drawn.shuffle(requests)
@@ -48,16 +51,22 @@ class StoreBuilder:
         self._store = store
         self._sample = sample
         self._neutral = neutral_prefixes(sample)
-        self._foreign = sample.past()
+        self._pair = -1
+        self._past: dict[str, list[Variant]] = {}
 
     def stores(self, item: Item) -> Stores:
         """The stores of one item. Its requests of the past are run; the rest is built when a method asks for it."""
-        past: dict[str, list[Variant]] = {chunk.chunk_id: [] for chunk in item.chunks}
-        for at, request in enumerate(past_requests(item, self._foreign)):
-            for variant in self._run(request, f"past{at}", past):
-                past[variant.chunk_id].append(variant)
+        pair = item.index // 2
+        if pair != self._pair:
+            self._store.evict_where(lambda _: True, "another pair of items")
+            self._past = {}
+            requests = past_requests((self._sample.item(2 * pair), self._sample.item(2 * pair + 1)))
+            for at, request in enumerate(requests):
+                for variant in self._run(request, f"past{at}"):
+                    self._past.setdefault(variant.chunk_id, []).append(variant)
+            self._pair = pair
         system = self._executor.build(_named("system", "", ()), [()], self._sample.system).variant_id
-        return Stores(self, item, system, [past[chunk.chunk_id] for chunk in item.chunks])
+        return Stores(self, item, system, [self._past[chunk.chunk_id] for chunk in item.chunks])
 
     def behind_system(self, chunk: Chunk) -> Variant:
         """A chunk behind the system prompt: exact in first place."""
@@ -67,19 +76,21 @@ class StoreBuilder:
         """The mean of a chunk's KV over the neutral prefixes."""
         return self._behind("neutral", chunk, self._neutral)
 
+    def one_neutral(self, chunk: Chunk) -> Variant:
+        """A chunk's KV behind the second of the neutral prefixes, which has two chunks."""
+        return self._behind("one-neutral", chunk, self._neutral[1:2])
+
     def _behind(self, kind: str, chunk: Chunk, contexts: Sequence[tuple[Chunk, ...]]) -> Variant:
         variant = _named(f"{kind}/{chunk.chunk_id}", chunk.chunk_id, ())
         return self._executor.build(variant, [self._tokens(mates) for mates in contexts], chunk.token_ids)
 
-    def _run(self, request: Sequence[Chunk], name: str, wanted: dict[str, list[Variant]]) -> list[Variant]:
-        """Run a request of the past as far as its last wanted chunk, and keep the wanted ones with their masses."""
-        while request[-1].chunk_id not in wanted:
-            request = request[:-1]
+    def _run(self, request: Sequence[Chunk], name: str) -> list[Variant]:
+        """Run a request of the past, and keep its chunks with their masses."""
         tokens = self._tokens(request)
         lengths = [len(self._sample.system), *(len(chunk.token_ids) for chunk in request)]
         edges = [sum(lengths[:at]) for at in range(len(lengths) + 1)]
         plan = Plan(tuple(Segment(at, start, end, Work.COMPUTE) for at, (start, end) in enumerate(pairwise(edges))))
-        places = [at for at, chunk in enumerate(request, start=1) if chunk.chunk_id in wanted]
+        places = range(1, len(lengths))
         done = self._executor.prefill(tokens, plan, salt=SALT, room=0, captures=places)
         made = []
         for at in places:
@@ -121,6 +132,7 @@ class Stores:
         self.system = system
         self.past = past  # by place, then by request of the past, the latest last
         self.behind_system = cache(lambda place: builder.behind_system(item.chunks[place]))
+        self.one_neutral = cache(lambda place: builder.one_neutral(item.chunks[place]))
         self.neutral = cache(lambda place: builder.neutral(item.chunks[place]))
         self.mean_of_past = cache(lambda place: builder.mean(past[place]))
 
