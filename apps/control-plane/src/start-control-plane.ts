@@ -12,8 +12,8 @@ import { ControlPlane } from './lifecycle/control-plane.js';
 import { countRequests } from './metrics/count-requests.js';
 import { metricsPage } from './metrics/metrics-page.js';
 import { ServiceMetrics } from './metrics/service-metrics.js';
-import { RegisteredEngines } from './engines/registered-engines.js';
 import { openAiRoutes } from './openai/openai-routes.js';
+import { RegisteredEngines } from './engines/registered-engines.js';
 import type { Storage } from './persistence/storage.js';
 import { PolicyService } from './policies/policy-service.js';
 import { ProgramServices } from './programs/program-services.js';
@@ -21,7 +21,11 @@ import { restContext } from './rest/rest-context.js';
 import { restRoutes } from './rest/rest-routes.js';
 import { STORAGE } from './tokens.js';
 import { StatisticsKeeper } from './statistics/statistics-keeper.js';
+import type { Server as HttpServer } from 'node:http';
 import type { AddressInfo, Server } from 'node:net';
+
+/** Longer than clients and proxies keep an idle connection: who closes first must not be this side, amid a request. */
+const HTTP_KEEP_ALIVE_MS = 75_000;
 
 /** A running control plane. */
 export interface RunningControlPlane {
@@ -94,6 +98,7 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
         requestsPerSecond: foundation.config.HOLDFAST_REST_RATE,
       }),
     );
+    (app.getHttpServer() as HttpServer).keepAliveTimeout = HTTP_KEEP_ALIVE_MS;
     await app.listen(port, host);
     const { grpcAddress } = app.get(ControlPlane);
     if (grpcAddress === null) throw new Error('the gRPC server was not started');
