@@ -99,25 +99,39 @@ const poolJson = ({ services, policies }: RestContext): z.output<typeof poolSche
   };
 };
 
-const engineJson = (
-  { engineId, info, isDraining }: EngineStanding,
-  view: EngineView | undefined,
-): z.output<typeof engineSchema> => ({
-  engineId,
-  isAttached: info !== null,
-  isDraining,
-  kind: info?.kind ?? null,
-  version: info?.version ?? null,
-  epoch: info?.description.epoch ?? null,
-  capabilities: info === null ? null : { ...info.description.capabilities },
-  totalBlocks: info?.description.totalBlocks ?? null,
-  blockTokens: info?.description.blockTokens ?? null,
-  maxRunningRequests: info?.description.maxRunningRequests ?? null,
+const engineJson = (standing: EngineStanding, view: EngineView | undefined): z.output<typeof engineSchema> => ({
+  engineId: standing.engineId,
+  isAttached: standing.info !== null,
+  isDraining: standing.isDraining,
+  ...descriptionJson(standing.info),
   inFlightTurns: view?.inFlightTurns ?? 0,
   queuedTurns: view?.queuedTurns ?? 0,
   load: view?.load == null ? null : { ...view.load },
   observedAt: timeTextOrNull(view?.observedAt),
 });
+
+/** What the engine said of itself when it was attached. */
+const descriptionJson = (
+  info: EngineStanding['info'],
+): Pick<
+  z.output<typeof engineSchema>,
+  'kind' | 'version' | 'epoch' | 'capabilities' | 'totalBlocks' | 'blockTokens' | 'maxRunningRequests'
+> => {
+  if (info === null) return nothingSaid;
+  const { epoch, capabilities, totalBlocks, blockTokens, maxRunningRequests } = info.description;
+  const { kind, version } = info;
+  return { kind, version, epoch, capabilities: { ...capabilities }, totalBlocks, blockTokens, maxRunningRequests };
+};
+
+const nothingSaid = {
+  kind: null,
+  version: null,
+  epoch: null,
+  capabilities: null,
+  totalBlocks: null,
+  blockTokens: null,
+  maxRunningRequests: null,
+};
 
 const enginesOf = ({ services }: RestContext): readonly z.output<typeof engineSchema>[] => {
   const views = services.pool.view().engines;

@@ -9,7 +9,7 @@ import { listCurrentPrograms } from '../../programs/program-queries.js';
 import { changes, reads, type Operation } from '../operation.js';
 import { requireVersion } from '../read-request.js';
 import { named } from '../schemas/named.js';
-import { pageOf, pageQuery, pageSchema, programId, tenantId, time, timeFromText } from '../schemas/fields.js';
+import { pageOf, pageQuery, pageSchema, programId, reasonText, tenantId, timeFromText } from '../schemas/fields.js';
 import { programJson, programSchema } from '../schemas/program.js';
 import { auditTarget, findProgram, listedTenant } from '../whose.js';
 
@@ -81,10 +81,7 @@ export const programOperations: readonly Operation[] = [
       'ProgramEnd',
       z.strictObject({
         outcome: z.enum(['completed', 'failed']),
-        message: z
-          .string()
-          .regex(/^[^\u0000]{0,1000}$/u, '0 to 1000 characters')
-          .meta({ description: 'Why, for people.' }),
+        message: reasonText.meta({ description: 'Why, for people.' }),
       }),
     ),
     answer: programSchema,

@@ -12,16 +12,28 @@ export const programId = z
   .meta({ description: "The program's id; keys of the tenant that operates the service name others' as `tenant~id`." });
 
 /** Id of anything else: what the service or an engine made up. */
-export const otherId = z.string().regex(/^[A-Za-z0-9._:\[\]-]{1,256}$/, '1 to 256 characters of A-Z a-z 0-9 . _ : -');
+export const otherId = z.string().regex(/^[A-Za-z0-9._:-]{1,256}$/, '1 to 256 characters of A-Z a-z 0-9 . _ : -');
 
 /** Id of a tenant. */
 export const tenantId = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, '1 to 63 characters of a-z 0-9 -');
 
-/** Text for people. */
-export const title = z
-  .string()
-  // Counted in code points, as JSON Schema does.
-  .regex(/^[^\u0000-\u001f\u007f]{1,200}$/u, '1 to 200 characters, no control characters');
+/**
+ * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
+ * PostgreSQL does not store every one.
+ */
+const text = (min: number, max: number): z.ZodString =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^[^\\u0000-\\u001f\\u007f]{${min},${max}}$`, 'u'),
+      `${min} to ${max} characters, none of control`,
+    );
+
+/** A name. */
+export const title = text(1, 200);
+
+/** A reason. */
+export const reasonText = text(0, 1_000);
 
 /** A point in time, RFC 3339, to the microsecond. */
 export const time = z.string().meta({ format: 'date-time' });
