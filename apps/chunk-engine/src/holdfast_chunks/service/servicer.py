@@ -16,14 +16,15 @@ from holdfast_chunks._generated import chunk_engine_service_pb2 as service
 from holdfast_chunks._generated import chunk_engine_service_pb2_grpc as stubs
 from holdfast_chunks._generated import chunk_pb2 as wire
 from holdfast_chunks.errors import ChunkEngineError, Reason, field_invalid
-from holdfast_chunks.kv.store import NEVER, Loaded, Miss, Residency
-from holdfast_chunks.kv.variant import Variant
+from holdfast_chunks.kv.store import Loaded, Miss, Residency
 from holdfast_chunks.model.tokens import token_digest
 from holdfast_chunks.run.select import fresh_values
+from holdfast_chunks.service.build import build, check_build
 from holdfast_chunks.service.engine import ChunkEngine
 from holdfast_chunks.service.execute import Execution, check_request, check_tokens, memory_tier
+from holdfast_chunks.service.place import matches, place
 from holdfast_chunks.service.status import abort
-from holdfast_chunks.service.wire import event_message, variant_message, variant_named
+from holdfast_chunks.service.wire import event_message, variant_message
 
 INTERFACE_VERSION = 1
 ENGINE_VERSION = "0.1.0"
@@ -130,19 +131,19 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
         if not 1 <= len(request.items) <= _MAX_BUILD_ITEMS:
             raise field_invalid("items", f"{len(request.items)} items", f"1 to {_MAX_BUILD_ITEMS}")
         for at, item in enumerate(request.items):
-            self._check_build(f"items[{at}]", item)
+            check_build(engine, f"items[{at}]", item)
 
-        def build() -> service.BuildResponse:
+        def build_all() -> service.BuildResponse:
             began = time.perf_counter()
             variants = []
             for item in request.items:
                 # A turn for each: prompts that wait are not kept waiting by the whole list.
                 with engine.turns.turn(_still_wanted(context, 0)):
-                    variants.append(self._build(item, with_stats=request.with_stats))
+                    variants.append(build(engine, item, with_stats=request.with_stats))
             took_ms = 1e3 * (time.perf_counter() - began)
             return service.BuildResponse(epoch=engine.epoch, variants=variants, took_ms=took_ms)
 
-        return engine.operations.once(request, request.op_id, build)
+        return engine.operations.once(request, request.op_id, build_all)
 
     @_answers_errors
     def Place(self, request: service.PlaceRequest, _: grpc.ServicerContext) -> service.PlaceResponse:
@@ -154,7 +155,7 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
         return engine.operations.once(
             request,
             request.op_id,
-            lambda: service.PlaceResponse(epoch=engine.epoch, results=[self._place(item) for item in request.items]),
+            lambda: service.PlaceResponse(epoch=engine.epoch, results=[place(engine, item) for item in request.items]),
         )
 
     @_answers_errors
@@ -170,7 +171,7 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
             request.op_id,
             lambda: service.InvalidateResponse(
                 epoch=engine.epoch,
-                variant_ids=engine.store.evict_where(lambda variant: _matches(request, variant), "invalidated"),
+                variant_ids=engine.store.evict_where(lambda variant: matches(request, variant), "invalidated"),
             ),
         )
 
@@ -292,66 +293,6 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
     def _variant(self, held: Residency) -> wire.Variant:
         return variant_message(held, memory_tier(self._engine))
 
-    def _check_build(self, name: str, item: service.BuildItem) -> None:
-        variant_named(item.variant, ())
-        if not item.token_ids:
-            raise ChunkEngineError(Reason.PROMPT_EMPTY, f"{name}.token_ids is empty; allowed: at least one token")
-        check_tokens(self._engine, f"{name}.token_ids", list(item.token_ids))
-        for parts in (item.prefix, *(context.parts for context in item.more_contexts)):
-            tokens = [token for part in parts for token in part.token_ids]
-            check_tokens(self._engine, f"{name}.prefix", tokens)
-            allowed = self._engine.model.config.max_positions
-            if len(tokens) + len(item.token_ids) > allowed:
-                raise ChunkEngineError(
-                    Reason.PROMPT_TOO_LONG,
-                    f"{name} has {len(tokens)} tokens before {len(item.token_ids)}; allowed: {allowed} together",
-                )
-
-    def _build(self, item: service.BuildItem, *, with_stats: bool) -> wire.Variant:
-        engine = self._engine
-        prefixes = [
-            [token for part in parts for token in part.token_ids]
-            for parts in (item.prefix, *(context.parts for context in item.more_contexts))
-        ]
-        named = [part.chunk_id for part in item.prefix if part.chunk_id]
-        blocks, at = [], 0
-        for part in item.prefix:
-            blocks.append((at, at + len(part.token_ids)))
-            at += len(part.token_ids)
-        stored = engine.executor.build(
-            variant_named(item.variant, named), prefixes, list(item.token_ids), blocks if with_stats else None
-        )
-        if item.variant.tier == wire.TIER_DISK:
-            engine.store.drop_from_memory(stored.variant_id)
-        held = engine.store.find(stored.variant_id)
-        return self._variant(held or Residency(stored, is_in_memory=False, is_pinned=False))
-
-    def _place(self, item: service.PlaceItem) -> service.PlaceResult:
-        store, refused = self._engine.store, ""
-        held = store.find(item.variant_id)
-        if held is None or item.generation not in (0, held.variant.generation):
-            reason = "not held" if held is None else f"held in generation {held.variant.generation}"
-            return service.PlaceResult(variant_id=item.variant_id, refused_reason=reason)
-        upper = item.tier in (wire.TIER_UNSPECIFIED, memory_tier(self._engine))
-        if item.action == wire_action("COPY"):
-            if upper and not store.copy_to_memory(item.variant_id):
-                refused = "its bytes are damaged"
-        elif item.action == wire_action("DROP"):
-            if upper:
-                store.drop_from_memory(item.variant_id)
-            else:
-                refused = "the copy on disk is the one that every variant has"
-        elif item.action in (wire_action("PIN"), wire_action("UNPIN")):
-            lease = item.lease_ms / 1e3 or NEVER
-            store.pin(item.variant_id, lease_seconds=lease if item.action == wire_action("PIN") else 0.0)
-        elif item.action == wire_action("EVICT"):
-            store.evict_where(lambda variant: variant.variant_id == item.variant_id, "placed nowhere")
-        else:
-            raise field_invalid("items.action", item.action, "COPY, DROP, PIN, UNPIN or EVICT")
-        after = store.find(item.variant_id)
-        tiers = [] if after is None else self._variant(after).tiers
-        return service.PlaceResult(variant_id=item.variant_id, done=not refused, refused_reason=refused, tiers=tiers)
-
 
 def _estimate(name: str, found: Loaded | Miss, fresh: torch.Tensor, layers: int) -> service.ProbeEstimate:
     if isinstance(found, Miss):
@@ -359,19 +300,6 @@ def _estimate(name: str, found: Loaded | Miss, fresh: torch.Tensor, layers: int)
         return service.ProbeEstimate(variant_id=name, miss_reason=reason)
     off = (fresh - found.span.values[layers - 1].to(fresh)).float().square().mean()
     return service.ProbeEstimate(variant_id=name, deviation=float(off / fresh.float().square().mean()))
-
-
-def wire_action(name: str) -> service.PlaceAction.ValueType:
-    """A number by its name."""
-    return service.PlaceAction.Value(f"PLACE_ACTION_{name}")
-
-
-def _matches(request: service.InvalidateRequest, variant: Variant) -> bool:
-    is_chunk = request.chunk_id in ("", variant.chunk_id) or request.chunk_id in variant.prefix_chunk_ids
-    is_source = request.source in ("", variant.source)
-    is_old = not request.keep_source_version or variant.source_version != request.keep_source_version
-    is_named = not request.variant_ids or variant.variant_id in request.variant_ids
-    return is_chunk and is_source and is_old and is_named and request.salt in ("", variant.salt)
 
 
 def _still_wanted(context: grpc.ServicerContext, deadline_ms: int) -> Callable[[], None]:
