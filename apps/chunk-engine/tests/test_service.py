@@ -206,6 +206,20 @@ def test_a_damaged_file_is_never_used(running: Running, tmp_path: Path, damage: 
     assert list((tmp_path / "kv").iterdir()) == []
 
 
+def test_masses_of_a_build_go_to_the_chunks_before_it_and_not_to_other_text(running: Running) -> None:
+    parts = {"": SYSTEM, "a": [1] * 8, " ": [2] * 3, "b": [3] * 8}
+    item = service.BuildItem(
+        variant=wire.VariantSpec(variant_id="v", chunk_id="c"),
+        prefix=[service.BuildPart(chunk_id=name.strip(), token_ids=tokens) for name, tokens in parts.items()],
+        token_ids=CHUNK,
+    )
+    request = service.BuildRequest(op_id=next(OPERATIONS), items=[item], with_stats=True)
+    stored = running.client.Build(request).variants[0]
+    assert list(stored.spec.prefix_chunk_ids) == ["a", "b"]
+    assert len(stored.stats.inter) == 2
+    assert 0 < sum(stored.stats.inter) + stored.stats.intra < len(CHUNK)
+
+
 def test_a_capture_stores_what_the_next_request_reuses(running: Running) -> None:
     computed = plan("")
     computed.segments[1].compute.SetInParent()
