@@ -191,7 +191,8 @@ class VariantStore:
             self.corrupt_count += 1
             self._forget(held, "LOAD_FAILED", str(error))
             return None
-        held.span = SpanKv(span.keys.to(self._device), span.values.to(self._device))
+        # A copy: what was checked must not change with the file that it was mapped from.
+        held.span = SpanKv(span.keys.to(self._device, copy=True), span.values.to(self._device, copy=True))
         self._note("LOADED", held.variant, tier="MEMORY")
         self._keep_bounds()
         return held.span or span
