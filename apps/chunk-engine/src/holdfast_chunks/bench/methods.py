@@ -67,6 +67,7 @@ def all_methods() -> list[Method]:
         Method("neutral-store", Store.NEUTRAL, 0.0),
         Method("holdfast-tokens-only", Store.CLOSEST, 0.20, Selector.QUERY),
         Method("holdfast-store-only", Store.HOLDFAST, 0.20, Selector.FIRST),
+        Method("holdfast-value", Store.HOLDFAST, 0.20, Selector.VALUE),
         *(Method("neutral-holdfast", Store.NEUTRAL, share, Selector.QUERY) for share in (0.20, 0.30)),
     ]
     return [replace(method, is_core=method.key in CORE) for method in methods]

@@ -186,6 +186,7 @@ class Report:
             ("holdfast@0.3", "cache-craft@0.3"),
             ("holdfast-tokens-only@0.2", "cache-craft@0.2"),
             ("holdfast-store-only@0.2", "first@0.2"),
+            ("holdfast@0.2", "holdfast-value@0.2"),
             ("cache-craft@0.2", "first@0.2"),
         ]
         return [self.difference(left, right) for left, right in pairs]
