@@ -1,7 +1,7 @@
 import { emit, type Context } from './context.js';
 import { dispatchWaiting, forgetHome } from './dispatching.js';
 import type { EngineDraining, EngineJoined, EngineLost, EngineObserved, PinChanged } from './event.js';
-import { refreshRank, releaseQueue } from './queueing.js';
+import { refreshRank, releaseDeferred, releaseQueue } from './queueing.js';
 import { forgetPin } from './retention.js';
 import type { EngineRecord, PinRecord, ProgramRecord } from './state.js';
 import { TurnQueue } from './turn-queue.js';
@@ -84,6 +84,9 @@ export const changePin = (context: Context, event: PinChanged): void => {
   if (program.pin?.engineId !== engineId || program.pin.epoch !== epoch) return;
   if (event.change === 'set' || event.change === 'renewed') confirmPin(context, program, program.pin, event);
   else forgetPin(context, program, event.change);
+  if (program.pin !== null || program.turn !== null) return;
+  releaseDeferred(context);
+  dispatchWaiting(context);
 };
 
 const confirmPin = (context: Context, program: ProgramRecord, pin: PinRecord, event: PinChanged): void => {

@@ -138,6 +138,8 @@ export interface KernelState {
   queuedTurns: number;
   /** A tick is scheduled. */
   isTicking: boolean;
+  /** And comes earlier than the policies asked for. */
+  isTickHastened: boolean;
   /** Ticks that retention could have used. */
   ticks: number;
   /** Programs between two turns that have a pin: what a retention policy may reconsider. */
@@ -160,6 +162,7 @@ export const emptyState = (): KernelState => ({
   deferred: new Map(),
   queuedTurns: 0,
   isTicking: false,
+  isTickHastened: false,
   ticks: 0,
   idlePinned: new Set(),
   away: new Set(),

@@ -1,4 +1,4 @@
-import { after } from '../model/units.js';
+import { after, millis } from '../model/units.js';
 import { emit, timerKeys, type Context } from './context.js';
 import { dispatchWaiting } from './dispatching.js';
 import { refreshRank, releaseDeferred } from './queueing.js';
@@ -20,10 +20,24 @@ export const keepTicking = (context: Context): void => {
   emit(context, { type: 'scheduleTimer', key: timerKeys.tick, at: after(context.now, tickEvery) });
 };
 
+/** A pin that was free while nobody waited may be worth less than who waits now: that is found out so soon. */
+const HASTE = millis(10);
+
+/** Modifies state. The first turn waits: the next tick comes early. */
+export const hastenTick = (context: Context): void => {
+  const { state, options } = context;
+  if (state.queuedTurns + state.deferred.size !== 1 || state.idlePinned.size === 0) return;
+  if (options.profile.retention.tickEvery === undefined || state.isTickHastened) return;
+  state.isTicking = true;
+  state.isTickHastened = true;
+  emit(context, { type: 'scheduleTimer', key: timerKeys.tick, at: after(context.now, HASTE) });
+};
+
 /** Modifies state. Policies that look again at intervals do so now. */
 export const tick = (context: Context): void => {
   const { profile } = context.options;
   context.state.isTicking = false;
+  context.state.isTickHastened = false;
   if (profile.ordering.tickEvery !== undefined) {
     for (const turn of context.state.turns.values()) refreshRank(context, turn);
   }

@@ -1,6 +1,8 @@
 import { between, micros, seconds, type Duration } from '../model/units.js';
 import { learn, type Context } from './context.js';
+import { dispatchWaiting } from './dispatching.js';
 import type { ToolCallFinished, ToolCallStarted } from './event.js';
+import { releaseDeferred } from './queueing.js';
 import { holdForToolCall } from './retention.js';
 import type { OpenToolCall, ProgramRecord } from './state.js';
 
@@ -15,7 +17,12 @@ export const startToolCall = (context: Context, event: ToolCallStarted): void =>
   program.lastActivityAt = context.now;
   // A tool that runs beside a turn leaves no gap to bridge.
   if (program.turn !== null) return;
+  const wasPinned = program.pin !== null;
   holdForToolCall(context, program, timeout === undefined ? { tool } : { tool, toolTimeout: timeout });
+  if (!wasPinned || program.pin !== null) return;
+  // Its memory is free: others need not wait for a tick.
+  releaseDeferred(context);
+  dispatchWaiting(context);
 };
 
 /** Modifies state. */

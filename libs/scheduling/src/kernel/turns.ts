@@ -6,6 +6,7 @@ import type { TurnCancelled, TurnFailed, TurnFinished, TurnStarted, TurnSubmitte
 import { admitOrDefer, dequeue, enqueue, releaseDeferred } from './queueing.js';
 import { adoptPinOfTurn, forgetPin, holdWhileWaiting } from './retention.js';
 import { growContext, type ProgramRecord, type TurnRecord } from './state.js';
+import { hastenTick } from './ticks.js';
 import { closeOpenToolCalls } from './tool-calls.js';
 
 /** What a caller is told to wait when the queue is full. */
@@ -61,6 +62,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
   context.state.away.delete(program);
   admitOrDefer(context, turn);
   dispatchWaiting(context);
+  if (isWaiting(turn)) hastenTick(context);
 };
 
 const reject = (context: Context, event: TurnSubmitted): void => {
