@@ -103,3 +103,13 @@ def test_a_document_gets_the_table_between_its_marks(tmp_path: Path) -> None:
     assert "former" not in text
     assert "`the command`" in text
     assert "| `holdfast` | 20 | 0.20 | 0.0150" in text
+
+
+def test_aims_are_told_only_of_rows_that_were_measured(tmp_path: Path) -> None:
+    core = {method.key for method in all_methods() if method.is_core}
+    made = Report({1: dict.fromkeys(core, OUTCOME)}, "core rows of one item")
+    assert len(made.verdicts()) == 5
+    assert len(report().verdicts()) == 7
+    assert not any("neutral" in str(verdict["what"]) for verdict in made.verdicts())
+    made.plot(tmp_path / "plot.svg")
+    assert (tmp_path / "plot.svg").stat().st_size > 0

@@ -15,12 +15,15 @@ _WIDTH_INCHES = 8
 _HEIGHT_INCHES = 5
 
 
-def draw(points: Mapping[str, Sequence[tuple[float, float]]], *, reference: float, title: str, file: Path) -> None:
+def draw(
+    points: Mapping[str, Sequence[tuple[float, float]]], *, reference: float | None, title: str, file: Path
+) -> None:
     """Draw a curve for each method: KL over the ratio of times to first token."""
     figure, axes = plt.subplots(figsize=(_WIDTH_INCHES, _HEIGHT_INCHES))
     for name, curve in points.items():
         axes.plot([x for x, _ in curve], [y for _, y in curve], marker="o", markersize=4, label=name)
-    axes.axhline(reference, color="grey", linestyle=":", label="full recompute, chunks in another order")
+    if reference is not None:
+        axes.axhline(reference, color="grey", linestyle=":", label="full recompute, chunks in another order")
     axes.set_xlabel("time to first token, share of full prefill")
     axes.set_ylabel("KL from full recompute, nats per answer token")
     axes.set_title(title)
