@@ -9,6 +9,7 @@ import { fidelity } from '../commands/fidelity.js';
 import { inspect } from '../commands/inspect.js';
 import { knee } from '../commands/knee.js';
 import { predictors } from '../commands/predictors.js';
+import { replay } from '../commands/replay.js';
 import { report } from '../commands/report.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
@@ -18,6 +19,7 @@ import { UsageError } from './exit.js';
 import { withFidelity } from './fidelity-options.js';
 import { duration, engine, listOf, numberFrom, oneOf, policy, policyHelp } from './option-parsers.js';
 import { withPredictors } from './predictors-options.js';
+import { withReplay } from './replay-options.js';
 
 const MAX_SEEDS = 1_000;
 const ARRIVALS = ['poisson', 'trace'] as const;
@@ -84,6 +86,10 @@ export const createCli = (signal: AbortSignal): Command => {
   withPredictors(
     command('predictors', 'Scores predictors of tool durations on traces, in order of time.'),
     async (settings) => void (await predictors(settings, io())),
+  );
+  withReplay(
+    command('replay', 'Drives a live service with a trace, through the SDK.'),
+    async (settings) => void (await replay(settings, io())),
   );
   withFidelity(
     command('fidelity', 'Holds the model against measured engines and published results.'),

@@ -6,7 +6,7 @@ import type { ExperimentSettings } from './settings.js';
 /** Pure. Throws a UsageError when the trace does not say when its programs came, or not of as many as are wanted. */
 export const requireArrivals = (
   { name, programs }: LoadedTrace,
-  { programs: wanted, seeds, arrival }: ExperimentSettings,
+  { programs: wanted, seeds, arrival }: Pick<ExperimentSettings, 'programs' | 'seeds' | 'arrival'>,
 ): void => {
   if (programs.some(({ arrivedAt }) => arrivedAt === undefined)) {
     throw new UsageError(
