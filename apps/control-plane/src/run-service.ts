@@ -1,7 +1,8 @@
 import { createLogger, onShutdownSignal, startTelemetry, systemClock } from '@holdfast/platform';
 import type { Config } from './config/config.js';
 import { engineOpener } from './engine-targets.js';
-import { startControlPlane } from './start-control-plane.js';
+import { startJobsProcess } from './jobs/start-jobs-process.js';
+import { startControlPlane, type RunningControlPlane } from './start-control-plane.js';
 
 const SERVICE = 'holdfast-control-plane';
 
@@ -23,23 +24,33 @@ export const runService = async (config: Config): Promise<number> => {
     fail = resolve;
   });
   const openEngine = engineOpener(config);
-  const running = await startControlPlane({
-    config,
-    logger,
-    clock: systemClock({ scale: config.HOLDFAST_TIME_SCALE }),
-    engines: config.HOLDFAST_ENGINES.map(openEngine),
-    openEngine,
-    telemetry,
-    onFatal: (error) => {
-      logger.fatal({ err: error }, 'the service cannot go on');
-      fail(1);
-    },
+  const clock = systemClock({ scale: config.HOLDFAST_TIME_SCALE });
+  const serve = (): ReturnType<typeof startControlPlane> =>
+    startControlPlane({
+      config,
+      logger,
+      clock,
+      engines: config.HOLDFAST_ENGINES.map(openEngine),
+      openEngine,
+      telemetry,
+      onFatal: (error) => {
+        logger.fatal({ err: error }, 'the service cannot go on');
+        fail(1);
+      },
+    });
+  const work = async (): Promise<
+    Pick<RunningControlPlane, 'httpAddress' | 'stop'> & { readonly grpcAddress: null }
+  > => ({
+    ...(await startJobsProcess(config, { logger, clock })),
+    grpcAddress: null,
   });
+  const running = await (config.HOLDFAST_ROLES.includes('api') ? serve() : work());
   const { grpcAddress: grpc, httpAddress: http } = running;
   process.stdout.write(`${JSON.stringify({ event: 'ready', grpc, http, pid: process.pid })}\n`);
   const exitCode = await Promise.race([signal.received.then(() => 0), failed]);
   logger.info({ exitCode }, 'stopping');
   await running.stop();
+  if (grpc === null) await telemetry.shutdown();
   signal.stopListening();
   return exitCode;
 };

@@ -69,8 +69,21 @@ describe('readConfig', () => {
     ]);
   });
 
+  it('knows which roles go together, and what jobs alone need', () => {
+    for (const roles of ['', 'api', 'scheduler,jobs', 'admin']) {
+      expect(problemsOf({ HOLDFAST_ROLES: roles })).toEqual(['HOLDFAST_ROLES']);
+    }
+    expect(problemsOf({ HOLDFAST_ROLES: 'scheduler,api' })).toEqual([]);
+    expect(problemsOf({ HOLDFAST_ROLES: 'jobs' })).toEqual(['DATABASE_URL']);
+    expect(problemsOf({ HOLDFAST_ROLES: 'jobs', DATABASE_URL: 'postgresql://u@h/d' })).toEqual([]);
+    expect(problemsOf({ HOLDFAST_KEEP_EVENTS: '2h' })).toEqual(['HOLDFAST_KEEP_EVENTS']);
+  });
+
   it('does not print the database address', () => {
-    const config = readConfig({ DATABASE_URL: 'postgresql://user:secret@host/db' });
+    const config = readConfig({
+      DATABASE_URL: 'postgresql://user:secret@host/db',
+      REDIS_URL: 'redis://:secret@host:6379',
+    });
     expect(JSON.stringify(describeConfig(config))).not.toContain('secret');
   });
 });

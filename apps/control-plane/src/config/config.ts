@@ -219,6 +219,11 @@ const guardedSchema = configSchema.extend({
 export const readConfig = (env: Environment): Config => {
   const schema = env['HOLDFAST_AUTH'] === 'keys' ? guardedSchema : configSchema;
   const config = loadConfig(schema, env, { ownPrefix: 'HOLDFAST_' });
+  if (!config.HOLDFAST_ROLES.includes('api') && config.DATABASE_URL === undefined) {
+    // An embedded database belongs to the process that serves callers.
+    const allowed = 'set, since HOLDFAST_ROLES is jobs';
+    throw new ConfigError([{ field: 'DATABASE_URL', value: '(not set)', allowed }]);
+  }
   const { HOLDFAST_TLS_CERT: cert, HOLDFAST_TLS_KEY: key, HOLDFAST_TLS_CLIENT_CA: clientCa } = config;
   if ((cert === undefined) !== (key === undefined)) {
     const field = cert === undefined ? 'HOLDFAST_TLS_CERT' : 'HOLDFAST_TLS_KEY';

@@ -1,8 +1,7 @@
 /** What the service does beside serving turns: policies and statistics outlive the process, and jobs run. */
-import type { JobHandlers } from '@holdfast/jobs';
 import type { PolicyService } from '../policies/policy-service.js';
 import type { StatisticsKeeper } from '../statistics/statistics-keeper.js';
-import type { ServicePayloads } from './catalogue.js';
+import type { JobWork } from './job-work.js';
 import type { ServiceJobs } from './service-jobs.js';
 
 export interface BackgroundWorkOptions {
@@ -10,7 +9,7 @@ export interface BackgroundWorkOptions {
   readonly statistics: StatisticsKeeper;
   readonly jobs: ServiceJobs;
   /** Null: another process runs the jobs. */
-  readonly work: { readonly handlers: JobHandlers<ServicePayloads>; readonly concurrency: number } | null;
+  readonly work: JobWork | null;
 }
 
 /** See the file header. */

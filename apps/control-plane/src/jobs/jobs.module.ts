@@ -1,4 +1,4 @@
-import { JobEffects, PolicyRepository, RecordedProgramRepository, StatisticsRepository } from '@holdfast/persistence';
+import { PolicyRepository, StatisticsRepository } from '@holdfast/persistence';
 import { systemClock, type Clock } from '@holdfast/platform';
 import { Module } from '@nestjs/common';
 import type { Logger } from 'pino';
@@ -11,7 +11,7 @@ import { ProgramsModule } from '../programs/programs.module.js';
 import { StatisticsKeeper } from '../statistics/statistics-keeper.js';
 import { CLOCK, CONFIG, LOGGER, STORAGE } from '../tokens.js';
 import { BackgroundWork } from './background-work.js';
-import { serviceHandlers } from './handlers.js';
+import { jobWork } from './job-work.js';
 import { ServiceJobs } from './service-jobs.js';
 
 /** Jobs, policies that can be changed while the service runs, and statistics that outlive it. */
@@ -69,20 +69,7 @@ import { ServiceJobs } from './service-jobs.js';
           policies,
           statistics,
           jobs,
-          work: config.HOLDFAST_ROLES.includes('jobs')
-            ? {
-                handlers: serviceHandlers({
-                  effects: new JobEffects(database),
-                  statistics: new StatisticsRepository(database),
-                  policies: new PolicyRepository(database),
-                  recorded: new RecordedProgramRepository(database),
-                  now: clock.now,
-                  keep: { programs: config.HOLDFAST_KEEP_PROGRAMS, events: config.HOLDFAST_KEEP_EVENTS },
-                  engineProfile: config.HOLDFAST_DRY_RUN_ENGINE,
-                }),
-                concurrency: config.HOLDFAST_JOB_CONCURRENCY,
-              }
-            : null,
+          work: config.HOLDFAST_ROLES.includes('jobs') ? jobWork(config, { database, clock }) : null,
         }),
     },
   ],
