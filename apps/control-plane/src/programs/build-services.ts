@@ -2,7 +2,6 @@
 import { logErrorOnce, type Clock } from '@holdfast/platform';
 import type { Decision, Duration, KernelOptions, ProgramId } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
-import { buildChunks, type ChunkSettings } from '../chunks/build-chunks.js';
 import { EngineAbsence } from '../engines/engine-absence.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
 import { TenantPins } from '../identity/tenant-pins.js';
@@ -32,7 +31,6 @@ export interface BuildServicesOptions {
   readonly limits: ProgramLimits;
   readonly contextMemoryBytes: number;
   readonly engineAbsenceLimit: Duration;
-  readonly chunks: ChunkSettings;
   /** The scheduler loop has stopped on a broken invariant. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -68,11 +66,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
       const model = pool.engines.model?.model ?? '';
       return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced;
     },
-    chunkWork: (turn, engineId, epoch) => chunks.workFor(turn, engineId, epoch),
-    onTurnFinished: (turn, answer, engineId) => {
-      chunks.finished(turn, answer);
-      settlement.finished(turn, answer, engineId);
-    },
+    onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
     onTurnFailed: (turn, error) => {
       // Nobody may be left to read the error; a bug is logged all the same.
       if (error.kind === 'internal') logErrorOnce(error, logger);
@@ -82,13 +76,9 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
     onDecision: (decision) => traceDecision(services, decision),
     mayPin: (programId) => mayPin(services, tenantPins, programId),
-    onEnginesChanged: () => {
-      absence.changed();
-      chunks.enginesChanged();
-    },
+    onEnginesChanged: () => absence.changed(),
     onFailure: options.onFailure,
   };
-  const chunks = buildChunks(options, () => pool);
   const pool: Pool = new Pool({ kernel: options.kernel, clock, engines: options.engines, journal, hooks, logger });
   const services: ProgramServices = new ProgramServices({
     pool,
@@ -99,7 +89,6 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     settlement,
     absence,
     text,
-    chunks,
     programs,
     turns,
     requests,
