@@ -115,6 +115,9 @@ def test_health_serves_and_capabilities_say_what_the_engine_can_do(running: Runn
     assert wire.SELECTOR_QUERY in found.selectors
     assert found.prefill_ms_per_token > 0
     assert len(found.fingerprint) == 64
+    assert [tier.tier for tier in found.tiers] == [wire.TIER_MEMORY, wire.TIER_DISK]
+    assert found.tiers[1].load_bytes_per_second > 0
+    assert [tier.bytes_used for tier in found.tiers] == [0, 0]
 
 
 def test_the_tokenizer_can_be_fetched_and_gives_the_ids_of_tokenize(running: Running) -> None:

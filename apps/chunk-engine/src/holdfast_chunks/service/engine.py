@@ -17,6 +17,7 @@ import torch
 from holdfast_chunks.errors import ChunkEngineError, FolderInUseError, Reason
 from holdfast_chunks.kv.files import KvFolder
 from holdfast_chunks.kv.store import VariantStore
+from holdfast_chunks.kv.variant import Variant
 from holdfast_chunks.model.llama import Llama, load_llama
 from holdfast_chunks.model.tokens import TextCodec
 from holdfast_chunks.run.executor import Executor
@@ -74,6 +75,7 @@ class ChunkEngine:
         self.operations = Operations()
         self.counts = Counts()
         self.prefill_ms_per_token, self.prefill_ms_per_token_pair = _prefill_speed(self.executor)
+        self.disk_bytes_per_second = _load_speed(self.executor, files)
         self.neutral_prefix = self.codec.encode(NEUTRAL_TEXT)
         self.tokenizer_archive = _tokenizer_archive(settings.model)
 
@@ -125,6 +127,18 @@ def _prefill_speed(executor: Executor) -> tuple[float, float]:
     each = long / second - slope * (second - 1) / 2
     # On a busy machine two times can lie anywhere; then the longer one tells what a token takes.
     return (each, slope) if each > 0 and slope > 0 else (long / second, 0.0)
+
+
+def _load_speed(executor: Executor, files: KvFolder) -> float:
+    """Bytes a second from a file that was just written, checksum included: what the disk tier gives at best."""
+    span, _ = executor.compute_span([], [0] * _TIMED_TOKENS[0])
+    variant = Variant("speed", 0, "speed", (), "", "", "", b"", 0, 0, b"", is_canonical=False, byte_count=0)
+    name = files.write(variant, span)
+    began = time.perf_counter()
+    files.read(variant)
+    took_seconds = time.perf_counter() - began
+    files.remove(name)
+    return span.byte_count / took_seconds
 
 
 def _tokenizer_archive(folder: Path) -> bytes:

@@ -287,7 +287,12 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
         memory, disk = store.bytes_used()
         return [
             service.TierState(tier=memory_tier(self._engine), bytes_total=store.memory_bytes, bytes_used=memory),
-            service.TierState(tier=wire.TIER_DISK, bytes_total=store.disk_bytes, bytes_used=disk),
+            service.TierState(
+                tier=wire.TIER_DISK,
+                bytes_total=store.disk_bytes,
+                bytes_used=disk,
+                load_bytes_per_second=self._engine.disk_bytes_per_second,
+            ),
         ]
 
     def _variant(self, held: Residency) -> wire.Variant:
