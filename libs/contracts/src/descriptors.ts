@@ -14,9 +14,10 @@ const FILE_TAG = 0x0a;
 export const descriptorSet = (): Buffer => readFileSync(DESCRIPTOR_SET);
 
 /** What `ReflectionService` of @grpc/reflection answers from. */
-interface ReflectedFiles {
+type ReflectedFiles = {
+  // A type, since an interface would not do where any name is allowed.
   readonly files: { format: string; type: object; fileDescriptorProtos: Buffer[] };
-}
+};
 
 /**
  * The files of {@link descriptorSet} for gRPC server reflection, as they were compiled. A loader that builds them anew
