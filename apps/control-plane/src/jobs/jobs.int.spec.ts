@@ -5,12 +5,15 @@ import {
   PolicyRepository,
   StatisticsRepository,
 } from '@holdfast/persistence';
-import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
+import { startPostgres, systemClock, type EmbeddedPostgres } from '@holdfast/platform';
 import { createKernel, millis, parsePolicy, type Decision, type KernelEvent } from '@holdfast/scheduling';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
+import { readConfig } from '../config/config.js';
 import { append, exactly, someIds, startTestPlane, stopTestPlanes, type TestPlane } from '../control-plane.fixture.js';
+import { jobWork } from './job-work.js';
+import { startJobsProcess } from './start-jobs-process.js';
 
 // Each test starts services; on a busy machine that takes a while.
 jest.setTimeout(180_000);
@@ -181,15 +184,31 @@ describe('what the policies have learned', () => {
   it('is forgotten on demand, and learned again from what was recorded', async () => {
     const plane = await start();
     await runProgram(plane, 4);
-    const { statistics, jobs } = plane.running;
-    await statistics.reset();
+    const { statistics } = plane.running;
     const repository = new StatisticsRepository(database);
-    expect(JSON.stringify((await repository.get(plane.pool))?.document)).not.toContain('grep');
-    const [refit] = (await jobs.queue.list({ state: 'delayed', pageSize: 50 })).items.filter(
-      ({ name }) => name === 'predictor-refit',
-    );
-    expect(refit).toBeDefined();
+    const learned = async (): Promise<string> => JSON.stringify((await repository.get(plane.pool))?.document);
+    await statistics.synchronise();
+    expect(await learned()).toContain('grep');
+    await statistics.reset();
+    expect(await learned()).not.toContain('grep');
+
+    const config = readConfig({ DATABASE_URL: postgres.url });
+    const { handlers } = jobWork(config, { database, clock: systemClock() });
+    const run = { jobId: `refit.${plane.pool}`, attempt: 1, signal: new AbortController().signal };
+    const result = await handlers['predictor-refit']({}, run);
+    expect(result).toMatchObject({ pools: expect.arrayContaining([{ poolId: plane.pool, calls: 4 }]) });
+    const { version } = (await repository.get(plane.pool)) ?? {};
+    expect(await handlers['predictor-refit']({}, { ...run, attempt: 2 })).toEqual(result);
+    expect((await repository.get(plane.pool))?.version).toBe(version);
+    expect(await learned()).toContain('grep');
+
+    // The kernel is told, and what it knows stays stored.
+    await statistics.synchronise();
     await plane.stop();
+    expect(await learned()).toContain('grep');
+    const told = (await eventsOf(plane.pool)).filter(({ event }) => event.type === 'statisticsLoaded');
+    expect(told).toHaveLength(2);
+    expect(JSON.stringify(told[1])).toContain('grep');
   });
 });
 
@@ -231,6 +250,26 @@ describe('jobs of the service', () => {
       expect.arrayContaining(['decision-roll-up', 'row-retention', 'program-expiry', 'predictor-refit']),
     );
     expect((await plane.running.jobs.queue.counts()).deadLetter).toBe(0);
+    await plane.stop();
+  });
+
+  it('run in a process that does nothing else, which says whether it is well', async () => {
+    const config = readConfig({
+      HOLDFAST_ROLES: 'jobs',
+      HOLDFAST_HTTP_ADDRESS: '127.0.0.1:0',
+      DATABASE_URL: postgres.url,
+    });
+    const plane = await start({ HOLDFAST_ROLES: 'api,scheduler' });
+    await runProgram(plane);
+    const worker = await startJobsProcess(config, { logger: pino({ level: 'silent' }), clock: systemClock() });
+    const { jobId } = await plane.running.policies.dryRun({ candidate: 'saga', by: null });
+    await until(async () => ((await plane.running.jobs.queue.get(jobId)).state === 'completed' ? true : undefined));
+    const probe = async (path: string): Promise<number> =>
+      (await fetch(`http://${worker.httpAddress}/health/${path}`)).status;
+    expect([await probe('live'), await probe('startup'), await probe('ready'), await probe('x')]).toEqual([
+      200, 200, 200, 404,
+    ]);
+    await worker.stop();
     await plane.stop();
   });
 });
