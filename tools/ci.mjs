@@ -1,6 +1,7 @@
-// What CI runs: `npm test`, `npm run test:jaeger` (which builds a Jaeger once), `npm run test:clients` (which fetches clients
-// that others wrote, once), `npm run test:vllm` (which downloads 1.1 GB once) and `npm run test:chunks` (140 MB more). One
-// closing line with the counts of all.
+// What CI runs, each command with the counts of its last line: `npm test`, `npm run test:jaeger` (which builds a Jaeger
+// once), `npm run test:deploy` (promtool and a loader of compose files, once), `npm run test:clients` (which fetches
+// clients that others wrote, once), `npm run test:vllm` (which downloads 1.1 GB once) and `npm run test:chunks` (140 MB
+// more). One closing line with the counts of all.
 import { spawn } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
@@ -31,6 +32,7 @@ const run = async (command) => {
   total.failed += counts.failed;
 };
 
-for (const command of ['test', 'test:jaeger', 'test:clients', 'test:vllm', 'test:chunks']) await run(command);
+for (const command of ['test', 'test:jaeger', 'test:deploy', 'test:clients', 'test:vllm', 'test:chunks'])
+  await run(command);
 console.log(`${total.passed} passed, ${total.failed} failed`);
 process.exit(total.failed === 0 ? 0 : 1);

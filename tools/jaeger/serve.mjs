@@ -12,7 +12,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { externalJaeger, whyNotServing } from './lib/external-jaeger.mjs';
 import { jaegerConfig } from './lib/jaeger-config.mjs';
-import { layout } from './lib/paths.mjs';
+import { jaegerBinary } from './lib/paths.mjs';
 
 const USAGE = `usage: npm run jaeger -- [--query-port N] [--otlp-port N] [--max-traces N]
   --query-port  of the query API; default 16686, 0 takes a free one
@@ -82,7 +82,7 @@ const serveOwn = async (options, stopping) => {
   const file = join(folder, 'config.json');
   writeFileSync(file, JSON.stringify(config));
   // A group of its own: Ctrl-C reaches this process, which then ends Jaeger.
-  const child = spawn(layout().binary, ['--config', file], { stdio: ['ignore', 2, 2], detached: true });
+  const child = spawn(jaegerBinary(), ['--config', file], { stdio: ['ignore', 2, 2], detached: true });
   const exited = new Promise((resolve) => {
     child.on('error', (error) => resolve(error.message));
     child.on('exit', (code, signal) => resolve(signal ?? `exit ${code}`));

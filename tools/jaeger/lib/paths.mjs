@@ -9,10 +9,8 @@ export const VERSION = 'v1.76.0';
 /** The repository. */
 export const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
-const cacheFolder = () => process.env.HOLDFAST_JAEGER_CACHE || join(homedir(), '.cache', 'holdfast', 'jaeger');
-
-/** Where everything is kept: outside the repository, so that a fresh clone finds it again. */
-export const layout = (cache = cacheFolder()) => {
-  const folder = join(cache, VERSION);
-  return { folder, binary: join(folder, 'jaeger'), source: join(folder, 'src'), log: join(folder, 'build.log') };
+/** Where the program is kept: outside the repository, so that a fresh clone finds it again. */
+export const jaegerBinary = () => {
+  const cache = process.env.HOLDFAST_JAEGER_CACHE || join(homedir(), '.cache', 'holdfast', 'jaeger');
+  return join(cache, VERSION, 'jaeger');
 };
