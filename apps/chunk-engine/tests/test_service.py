@@ -5,8 +5,9 @@ from __future__ import annotations
 import hashlib
 import io
 import itertools
+import time
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import grpc
@@ -404,3 +405,38 @@ def test_a_tier_that_is_full_drops_what_was_used_longest_ago_but_no_pin(model: P
     held = small.client.ListVariants(service.ListVariantsRequest()).variants
     assert [item.spec.variant_id for item in held] == ["a", "c"]
     small.close()
+
+
+def test_a_call_too_many_is_refused_while_others_wait_in_line(model: Path, tmp_path: Path) -> None:
+    small = Running(model, tmp_path / "kv", max_waiting=1)
+    with small.engine.turns.turn(lambda: None):
+        request = service.ExecuteRequest(request_id="r", token_ids=PROMPT, sampling=service.Sampling(max_tokens=1))
+        waiting = small.client.Execute(request)
+        assert until(lambda: small.engine.turns.waiting == 1)
+        with pytest.raises(grpc.RpcError) as caught:
+            list(small.client.Execute(request))
+        assert reason_of(caught.value) == "QUEUE_FULL"
+    assert len(list(waiting)) == 2
+    small.close()
+
+
+def test_a_caller_that_is_gone_or_too_late_leaves_the_line(running: Running) -> None:
+    request = service.ExecuteRequest(request_id="r", token_ids=PROMPT, sampling=service.Sampling(max_tokens=1))
+    with running.engine.turns.turn(lambda: None):
+        gone = running.client.Execute(request)
+        assert until(lambda: running.engine.turns.waiting == 1)
+        gone.cancel()
+        assert until(lambda: running.engine.turns.waiting == 0)
+        with pytest.raises(grpc.RpcError) as caught:
+            request.deadline_ms = 1
+            list(running.client.Execute(request))
+    assert reason_of(caught.value) == "ENGINE_DEADLINE"
+
+
+def until(holds: Callable[[], bool], seconds: float = 60) -> bool:
+    end = time.monotonic() + seconds
+    while not holds():
+        if time.monotonic() > end:
+            return False
+        time.sleep(0.01)
+    return True

@@ -76,11 +76,16 @@ class Execution:
     """One request while it has its turn."""
 
     def __init__(
-        self, engine: ChunkEngine, request: service.ExecuteRequest, queue_ms: float, check: Callable[[], None]
+        self,
+        engine: ChunkEngine,
+        request: service.ExecuteRequest,
+        checked: Checked,
+        queue_ms: float,
+        check: Callable[[], None],
     ) -> None:
         self._engine = engine
         self._request = request
-        self._checked = check_request(engine, request)
+        self._checked = checked
         self._queue_ms = queue_ms
         self._check = check
         self._answer: list[Decoded] = []

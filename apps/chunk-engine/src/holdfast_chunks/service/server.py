@@ -26,6 +26,8 @@ class ChunkEngineServer:
         threads = MAX_WATCHERS + engine.settings.max_waiting + _UNARY_THREADS
         self._server = grpc.server(
             ThreadPoolExecutor(threads, thread_name_prefix="holdfast-chunks"),
+            # More calls would wait for a thread, in a line without a bound.
+            maximum_concurrent_rpcs=threads,
             options=(
                 # Two engines on one port would answer in turns.
                 ("grpc.so_reuseport", 0),

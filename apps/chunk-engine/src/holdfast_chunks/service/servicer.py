@@ -116,10 +116,10 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
     ) -> Iterator[service.ExecuteResponse]:
         """A prompt by its plan."""
         try:
-            check_request(self._engine, request)
+            checked = check_request(self._engine, request)
             check = _still_wanted(context, request.deadline_ms)
             with self._engine.turns.turn(check) as queue_ms:
-                yield from Execution(self._engine, request, queue_ms, check).run()
+                yield from Execution(self._engine, request, checked, queue_ms, check).run()
         except ChunkEngineError as error:
             abort(context, error)
 

@@ -22,6 +22,12 @@ class Turns:
         self._waiting: deque[object] = deque()  # the first one has its turn
         self._changed = threading.Condition()
 
+    @property
+    def waiting(self) -> int:
+        """Calls that wait behind the one that has its turn."""
+        with self._changed:
+            return max(0, len(self._waiting) - 1)
+
     @contextmanager
     def turn(self, check: Callable[[], None]) -> Iterator[float]:
         """Wait for the turn; yields the milliseconds waited. `check` raises when waiting is no longer of use.
