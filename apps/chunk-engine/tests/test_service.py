@@ -427,8 +427,8 @@ def test_a_caller_that_is_gone_or_too_late_leaves_the_line(running: Running) -> 
         assert until(lambda: running.engine.turns.waiting == 1)
         gone.cancel()
         assert until(lambda: running.engine.turns.waiting == 0)
+        request.deadline_ms = 1
         with pytest.raises(grpc.RpcError) as caught:
-            request.deadline_ms = 1
             list(running.client.Execute(request))
     assert reason_of(caught.value) == "ENGINE_DEADLINE"
 
