@@ -1,6 +1,6 @@
 import { createLogger, onShutdownSignal, startTelemetry, systemClock } from '@holdfast/platform';
 import type { Config } from './config/config.js';
-import { engineOpener } from './engine-targets.js';
+import { chunkEngineTargets, engineOpener } from './engine-targets.js';
 import { startJobsProcess } from './jobs/start-jobs-process.js';
 import { startControlPlane, type RunningControlPlane } from './start-control-plane.js';
 
@@ -30,7 +30,7 @@ export const runService = async (config: Config): Promise<number> => {
       config,
       logger,
       clock,
-      engines: config.HOLDFAST_ENGINES.map(openEngine),
+      engines: [...config.HOLDFAST_ENGINES.map(openEngine), ...chunkEngineTargets(config)],
       openEngine,
       telemetry,
       onFatal: (error) => {

@@ -16,7 +16,7 @@ export const descriptorSet = (): Buffer => readFileSync(DESCRIPTOR_SET);
 /** What `ReflectionService` of @grpc/reflection answers from. */
 type ReflectedFiles = {
   // A type, since an interface would not do where any name is allowed.
-  readonly files: { format: string; type: object; fileDescriptorProtos: Buffer[] };
+  readonly files: { format: 'Protocol Buffer 3 DescriptorProto'; type: object; fileDescriptorProtos: Buffer[] };
 };
 
 /**

@@ -1,3 +1,4 @@
+import { chunkPlanners, type PlannerName } from '@holdfast/chunk-cache';
 import { parsePolicy, seconds, type PolicyProfile, type PrefillCost } from '@holdfast/scheduling';
 import {
   choiceSetting,
@@ -52,6 +53,11 @@ const engineAddress = z
     return { address, ...(kvControlAddress === undefined ? {} : { kvControlAddress }) };
   })
   .meta({ allowed: engineAllowed });
+
+const plainAddress = z
+  .string()
+  .refine((text) => (hostPortSetting().safeParse(text).data?.port ?? 0) > 0, 'host:port')
+  .meta({ allowed: 'host:port' });
 
 const policy = z
   .string()
@@ -116,6 +122,18 @@ const shape = {
     .refine((engines) => new Set(engines.map(({ address }) => address)).size === engines.length, 'each address once')
     .meta({ description: 'Addresses of the engines, separated by commas.' })
     .prefault(''),
+  HOLDFAST_CHUNK_ENGINES: listSetting(plainAddress)
+    .meta({ description: 'Addresses of engines that reuse chunks (holdfast.chunk.v1), beside HOLDFAST_ENGINES.' })
+    .prefault(''),
+  HOLDFAST_CHUNK_PLANNER: choiceSetting(chunkPlanners().map(({ name }) => name) as [PlannerName, ...PlannerName[]])
+    .meta({ description: 'What of a prompt with chunks is reused and recomputed.' })
+    .prefault('holdfast'),
+  HOLDFAST_CHUNK_LOSS_BOUND: numberSetting({ min: 0.0001, max: 10 })
+    .meta({ description: 'Mean divergence from a full recompute that reuse may cause, nats a token.' })
+    .prefault('0.04'),
+  HOLDFAST_CHUNK_QUOTA: sizeSetting()
+    .meta({ description: "Stored KV of one tenant's chunks in each engine, unless its own quota says otherwise." })
+    .prefault('64GiB'),
   HOLDFAST_POLICY: policy.prefault('holdfast'),
   HOLDFAST_DISPATCH_WINDOW: integerSetting({ min: 1, max: 1_024 })
     .meta({ description: 'Turns without a first token that an engine may have at once.' })

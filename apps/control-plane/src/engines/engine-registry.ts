@@ -115,6 +115,18 @@ export class EngineRegistry {
     return this.#attachments.get(engineId)?.clientOf(epoch);
   }
 
+  /** Engines attached now, each with its client. */
+  get clients(): readonly {
+    readonly engineId: EngineId;
+    readonly epoch: EngineEpoch;
+    readonly client: EngineClient;
+  }[] {
+    return this.attached.flatMap(({ description: { engineId, epoch } }) => {
+      const client = this.client(engineId, epoch);
+      return client === undefined ? [] : [{ engineId, epoch, client }];
+    });
+  }
+
   /** The client of any attached engine. */
   anyClient(): EngineClient | undefined {
     for (const attachment of this.#attachments.values()) {

@@ -115,6 +115,7 @@ export class ControlPlane {
       { name: 'end jobs', deadline: seconds(10), run: () => background.stopJobs() },
       { name: 'save statistics', deadline: SHORT, run: () => background.saveStatistics() },
       { name: 'stop the loop', deadline: SHORT, run: () => pool.stop() },
+      { name: 'write the registry of chunks', deadline: DATABASE, run: () => services.chunks.close() },
       { name: 'write all', deadline: DATABASE, run: () => storage.journal.close() },
       { name: 'release the lease', deadline: SHORT, run: () => storage.lease.release() },
       { name: 'send traces', deadline: seconds(6), run: () => telemetry.shutdown() },
@@ -134,7 +135,7 @@ export class ControlPlane {
     const { services } = this.#options;
     for (const turn of services.pool.turns.all()) cancelTurn(services, turn, turnInterrupted(turn.turnId));
     services.closeWatches();
-    for (const program of services.book.all()) program.trace.end('handed over');
+    for (const program of services.book.all()) program.trace.handOver();
   }
 }
 

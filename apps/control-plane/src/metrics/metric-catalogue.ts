@@ -54,6 +54,24 @@ export const metricCatalogue = {
       'same program and lost), new (never computed before).',
     labels: ['source'],
   },
+  holdfast_chunk_tokens_total: {
+    type: 'counter',
+    help: "Tokens of turns' chunks, by work: reused (stored KV as it was), recomputed (of reused chunks), computed (in full).",
+    labels: ['work'],
+  },
+  holdfast_chunk_shadow_runs_total: {
+    type: 'counter',
+    help: 'Turns whose answer was compared with a full recompute.',
+  },
+  holdfast_chunk_shadow_loss_nats_total: {
+    type: 'counter',
+    help: 'Sum of the mean divergences (KL, nats a token) that shadow runs measured.',
+  },
+  holdfast_chunk_variants_removed_total: {
+    type: 'counter',
+    help: 'Stored chunks that left, by reason: evicted, sibling, quota, invalidated, engine, corrupt.',
+    labels: ['reason'],
+  },
   holdfast_output_tokens_total: { type: 'counter', help: 'Output tokens of finished turns.' },
   holdfast_pins_set_total: { type: 'counter', help: 'Pins that were set.' },
   holdfast_pins_ended_total: {

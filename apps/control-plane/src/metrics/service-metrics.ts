@@ -2,6 +2,7 @@
  * What the service counts, as a Prometheus page. Events are counted where they happen, which never waits and never
  * throws; what is a state (queues, engines, the lease) is read when the page is asked for.
  */
+import type { program as wire } from '@holdfast/contracts';
 import type { DecisionOutcome, Decision, Instant } from '@holdfast/scheduling';
 import { between, toSeconds } from '@holdfast/scheduling';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
@@ -60,6 +61,16 @@ export class ServiceMetrics {
     this.count('holdfast_prompt_tokens_total', { source: 'recomputed' }, recomputedTokens);
     this.count('holdfast_prompt_tokens_total', { source: 'new' }, newTokens);
     this.count('holdfast_output_tokens_total', {}, output.length);
+  }
+
+  /** Modifies state. */
+  chunksUsed({ reusedTokens, recomputedTokens, computedTokens, shadowKl }: wire.ChunkUse): void {
+    this.count('holdfast_chunk_tokens_total', { work: 'reused' }, reusedTokens);
+    this.count('holdfast_chunk_tokens_total', { work: 'recomputed' }, recomputedTokens);
+    this.count('holdfast_chunk_tokens_total', { work: 'computed' }, computedTokens);
+    if (shadowKl === undefined) return;
+    this.count('holdfast_chunk_shadow_runs_total');
+    this.count('holdfast_chunk_shadow_loss_nats_total', {}, shadowKl);
   }
 
   /** Modifies state. */

@@ -2,6 +2,8 @@
 import { logErrorOnce, type Clock } from '@holdfast/platform';
 import type { Decision, Duration, KernelOptions, ProgramId } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
+import { buildChunks, type ChunkSettings } from '../chunks/build-chunks.js';
+import type { ChunkManager } from '../chunks/chunk-manager.js';
 import { EngineAbsence } from '../engines/engine-absence.js';
 import type { EngineTarget } from '../engines/engine-registry.js';
 import { TenantPins } from '../identity/tenant-pins.js';
@@ -31,6 +33,7 @@ export interface BuildServicesOptions {
   readonly limits: ProgramLimits;
   readonly contextMemoryBytes: number;
   readonly engineAbsenceLimit: Duration;
+  readonly chunks: ChunkSettings;
   /** The scheduler loop has stopped on a broken invariant. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -66,19 +69,14 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
       const model = pool.engines.model?.model ?? '';
       return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced;
     },
-    onTurnFinished: (turn, answer, engineId) => settlement.finished(turn, answer, engineId),
-    onTurnFailed: (turn, error) => {
-      // Nobody may be left to read the error; a bug is logged all the same.
-      if (error.kind === 'internal') logErrorOnce(error, logger);
-      settlement.failed(turn, error);
-    },
-    onTurnRequeued: (turn) => turn.trace?.requeued(),
+    ...turnHooks({ settlement, logger, chunks: () => chunks }),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
     onDecision: (decision) => traceDecision(services, decision),
     mayPin: (programId) => mayPin(services, tenantPins, programId),
-    onEnginesChanged: () => absence.changed(),
+    onEnginesChanged: () => enginesChanged(services),
     onFailure: options.onFailure,
   };
+  const chunks = buildChunks(options, () => pool);
   const pool: Pool = new Pool({ kernel: options.kernel, clock, engines: options.engines, journal, hooks, logger });
   const services: ProgramServices = new ProgramServices({
     pool,
@@ -89,6 +87,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     settlement,
     absence,
     text,
+    chunks,
     programs,
     turns,
     requests,
@@ -99,6 +98,30 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
   });
   return services;
 };
+
+const enginesChanged = ({ absence, chunks }: ProgramServices): void => {
+  absence.changed();
+  chunks.enginesChanged();
+};
+
+/** What becomes of a turn. */
+const turnHooks = (parts: {
+  readonly settlement: TurnSettlement;
+  readonly logger: Logger;
+  readonly chunks: () => ChunkManager;
+}): Pick<PoolHooks, 'chunkWork' | 'onTurnFinished' | 'onTurnFailed' | 'onTurnRequeued'> => ({
+  chunkWork: (turn, engineId, epoch) => parts.chunks().workFor(turn, engineId, epoch),
+  onTurnFinished: (turn, answer, engineId) => {
+    parts.chunks().finished(turn, answer);
+    parts.settlement.finished(turn, answer, engineId);
+  },
+  onTurnFailed: (turn, error) => {
+    // Nobody may be left to read the error; a bug is logged all the same.
+    if (error.kind === 'internal') logErrorOnce(error, parts.logger);
+    parts.settlement.failed(turn, error);
+  },
+  onTurnRequeued: (turn) => turn.trace?.requeued(),
+});
 
 /** What only the book, the journal and the metrics have to do with. */
 const toldHooks = ({

@@ -1,6 +1,7 @@
 import type { ProgramRepository, RequestRepository, TurnRepository } from '@holdfast/persistence';
 import type { DomainError } from '@holdfast/platform';
 import type { Duration, ProgramId } from '@holdfast/scheduling';
+import type { ChunkManager } from '../chunks/chunk-manager.js';
 import type { EngineAbsence } from '../engines/engine-absence.js';
 import type { TenantQuotas } from '../identity/tenant-quotas.js';
 import type { ServiceMetrics } from '../metrics/service-metrics.js';
@@ -32,6 +33,7 @@ export interface ProgramServicesInit {
   readonly settlement: TurnSettlement;
   readonly absence: EngineAbsence;
   readonly text: TextService;
+  readonly chunks: ChunkManager;
   readonly programs: ProgramRepository;
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
@@ -51,6 +53,7 @@ export class ProgramServices {
   readonly settlement: TurnSettlement;
   readonly absence: EngineAbsence;
   readonly text: TextService;
+  readonly chunks: ChunkManager;
   readonly programs: ProgramRepository;
   readonly turns: TurnRepository;
   readonly requests: RequestRepository;
@@ -70,6 +73,7 @@ export class ProgramServices {
     this.settlement = init.settlement;
     this.absence = init.absence;
     this.text = init.text;
+    this.chunks = init.chunks;
     this.programs = init.programs;
     this.turns = init.turns;
     this.requests = init.requests;

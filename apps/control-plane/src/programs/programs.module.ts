@@ -53,6 +53,11 @@ import { ProgramServices } from './program-services.js';
           },
           contextMemoryBytes: config.HOLDFAST_CONTEXT_MEMORY,
           engineAbsenceLimit: config.HOLDFAST_ENGINE_ABSENCE_LIMIT,
+          chunks: {
+            planner: config.HOLDFAST_CHUNK_PLANNER,
+            lossBound: config.HOLDFAST_CHUNK_LOSS_BOUND,
+            quotaBytes: config.HOLDFAST_CHUNK_QUOTA,
+          },
           onFailure,
         }),
     },

@@ -70,6 +70,13 @@ const conversation = z.object({
   toolsJson: z.string().refine(isJsonArray, 'a JSON array, or empty'),
 });
 
+const chunk = z.object({
+  id: text(1, 256),
+  text: z.string().min(1, 'at least 1 character'),
+  source: text(1, 256),
+  sourceVersion: text(0, 128),
+});
+
 const tokenIds = z.object({ $case: z.enum(['append', 'prompt']), value: z.unknown() });
 const inputAllowed = 'one of append, prompt, append_messages, conversation';
 
@@ -98,20 +105,26 @@ export const requestSchemas: Readonly<Record<RequestName, z.ZodType>> = {
       .optional(),
     idleLimit: duration.optional(),
   }),
-  runTurn: z.object({
-    requestId,
-    programId,
-    input: z.discriminatedUnion(
-      '$case',
-      [
-        tokenIds,
-        z.object({ $case: z.literal('appendMessages'), value: conversation }),
-        z.object({ $case: z.literal('conversation'), value: conversation }),
-      ],
-      inputAllowed,
+  runTurn: z
+    .object({
+      requestId,
+      programId,
+      input: z.discriminatedUnion(
+        '$case',
+        [
+          tokenIds,
+          z.object({ $case: z.literal('appendMessages'), value: conversation }),
+          z.object({ $case: z.literal('conversation'), value: conversation }),
+        ],
+        inputAllowed,
+      ),
+      sampling: sampling.optional(),
+      chunks: z.array(chunk).max(256, 'at most 256 chunks'),
+    })
+    .refine(
+      ({ input, chunks }) => chunks.length === 0 || input.$case === 'appendMessages' || input.$case === 'conversation',
+      { path: ['chunks'], message: 'chunks with append_messages or conversation only' },
     ),
-    sampling: sampling.optional(),
-  }),
   beginToolCall: z.object({
     requestId,
     programId,

@@ -7,6 +7,7 @@
 import { loadTextCodec, parseToolCalls, type ChatMessage, type EngineClient, type TextCodec } from '@holdfast/engines';
 import type { program as wire } from '@holdfast/contracts';
 import type { JsonValue } from '@holdfast/persistence';
+import { randomUUID } from 'node:crypto';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { TextDecoder } from '../turns/turn-relay.js';
 import type { LiveProgram } from './live-program.js';
@@ -20,6 +21,21 @@ export interface EncodedInput {
   /** The prompt begins with the whole context. */
   readonly extends: boolean;
   /** For the turn's row. */
+  readonly messages: JsonValue;
+}
+
+/** Text input as tokens, with a place between them. */
+export interface SplitInput {
+  readonly headIds: Uint32Array;
+  readonly tailIds: Uint32Array;
+  /** For the turn's row. */
+  readonly messages: JsonValue;
+}
+
+interface NotedInput {
+  readonly known: readonly ChatMessage[];
+  readonly continued: TextInput;
+  readonly tools: readonly unknown[];
   readonly messages: JsonValue;
 }
 
@@ -61,13 +77,7 @@ export class TextService {
 
   /** Modifies the turn's notes. Needs the codec to be loaded and the program's context to be in memory. */
   encode(program: LiveProgram, turn: LiveTurn, input: TextCase): EncodedInput {
-    const known = conversationOf(program.textTurns);
-    const said = textInput(input, program);
-    const areToolsKept = said.toolsJson === (program.textTurns.at(-1)?.toolsJson ?? '');
-    const continued = said.isWhole && areToolsKept ? continuationOf(said, known) : said;
-    this.#inputs.set(turn, continued);
-    const messages = textInputToJson(said);
-    const tools = continued.toolsJson === '' ? [] : (JSON.parse(continued.toolsJson) as unknown[]);
+    const { known, continued, messages, tools } = this.#note(program, turn, input);
     const codec = this.#required();
     if (continued.isWhole) {
       const ids = codec.encode(codec.renderMessages(continued.messages, tools, { addGenerationPrompt: true }));
@@ -82,6 +92,28 @@ export class TextService {
     });
     const ids = appended.extends ? appended.promptIds.subarray(previousIds.length) : appended.promptIds;
     return { ids, extends: appended.extends, messages };
+  }
+
+  /**
+   * Modifies the turn's notes. The whole conversation as tokens, with a place for chunks behind its system message, or
+   * before the first message when there is none. `encodeChunk` is for their texts.
+   */
+  encodeAround(program: LiveProgram, turn: LiveTurn, input: TextCase): SplitInput {
+    const { known, continued, messages, tools } = this.#note(program, turn, input);
+    const whole = continued.isWhole ? continued.messages : [...known, ...continued.messages];
+    const [first, ...others] = whole;
+    // A text that no message holds, since nobody knows it beforehand.
+    const place = randomUUID();
+    const content = first?.role === 'system' ? `${first.content}\n\n${place}` : `${place}${first?.content ?? ''}`;
+    const codec = this.#required();
+    const marked = first === undefined ? [] : [{ ...first, content }, ...others];
+    const [before = '', behind = ''] = codec.renderMessages(marked, tools, { addGenerationPrompt: true }).split(place);
+    return { headIds: codec.encode(before), tailIds: codec.encode(behind), messages };
+  }
+
+  /** Pure. The tokens of a chunk's text. */
+  encodeChunk(text: string): Uint32Array {
+    return this.#required().encode(text);
   }
 
   /** The answer of a text turn so far; null for a turn of token ids. */
@@ -110,6 +142,17 @@ export class TextService {
     // Made at the first token: the codec is there by then, not always before.
     const opened = (): NonNullable<typeof stream> => (stream ??= this.#required().decodeStream());
     return { push: (ids) => opened().push([...ids]), end: () => opened().flush() };
+  }
+
+  /** What was said before and what is said now, noted for `remember`. */
+  #note(program: LiveProgram, turn: LiveTurn, input: TextCase): NotedInput {
+    const known = conversationOf(program.textTurns);
+    const said = textInput(input, program);
+    const areToolsKept = said.toolsJson === (program.textTurns.at(-1)?.toolsJson ?? '');
+    const continued = said.isWhole && areToolsKept ? continuationOf(said, known) : said;
+    this.#inputs.set(turn, continued);
+    const tools = continued.toolsJson === '' ? [] : (JSON.parse(continued.toolsJson) as unknown[]);
+    return { known, continued, tools, messages: textInputToJson(said) };
   }
 
   async #fetch(): Promise<TextCodec> {

@@ -2,6 +2,7 @@ import type { program as wire } from '@holdfast/contracts';
 import type { GenerateSampling } from '@holdfast/engines';
 import type { JsonValue, StoredTurnInputKind } from '@holdfast/persistence';
 import { DomainError, invalidFields, type ReasonName } from '@holdfast/platform';
+import { layChunks } from '../chunks/chunk-layout.js';
 import type { PoolModel } from '../engines/engine-registry.js';
 import type { LiveTurn, TurnPlan } from '../turns/live-turn.js';
 import type { LiveProgram } from './live-program.js';
@@ -38,14 +39,41 @@ export const layPrompt = (
   const { input } = request;
   const { context } = program;
   if (input === undefined || context === null) throw new Error('a turn is laid without input or context');
-  const encoded =
-    input.$case === 'append' || input.$case === 'prompt'
-      ? { ids: input.value.ids, extends: input.$case === 'append', messages: null }
-      : services.text.encode(program, call.turn, input);
+  const encoded = encodeInput(services, program, call);
   const promptTokens = (encoded.extends ? context.length : 0) + encoded.ids.length;
   checkPrompt({ ids: encoded.ids, promptTokens, field: fieldOf(input.$case), model, sampling: request.sampling });
   const prompt = encoded.extends ? context.append(encoded.ids) : context.replace(encoded.ids);
   return { prompt, inputKind: input.$case, messages: encoded.messages };
+};
+
+const encodeInput = (
+  services: ProgramServices,
+  program: LiveProgram,
+  { turn, request: { input, chunks } }: { readonly turn: LiveTurn; readonly request: wire.RunTurnRequest },
+): { readonly ids: ArrayLike<number>; readonly extends: boolean; readonly messages: JsonValue } => {
+  if (input === undefined) throw new Error('a turn is laid without input');
+  if (input.$case === 'append' || input.$case === 'prompt') {
+    return { ids: input.value.ids, extends: input.$case === 'append', messages: null };
+  }
+  if (chunks.length === 0) return services.text.encode(program, turn, input);
+  const { headIds, tailIds, messages } = services.text.encodeAround(program, turn, input);
+  const { tenantId } = program.facts;
+  const laid = services.chunks.arrange(
+    tenantId,
+    layChunks(chunks, (text) => services.text.encodeChunk(text)),
+  );
+  services.chunks.laid(turn, { tenantId, headIds, chunks: laid, tailTokens: tailIds.length });
+  return { ids: concatenated([headIds, ...laid.map(({ tokenIds }) => tokenIds), tailIds]), extends: false, messages };
+};
+
+const concatenated = (parts: readonly Uint32Array[]): Uint32Array => {
+  const ids = new Uint32Array(parts.reduce((sum, { length }) => sum + length, 0));
+  let at = 0;
+  for (const part of parts) {
+    ids.set(part, at);
+    at += part.length;
+  }
+  return ids;
 };
 
 /** Pure. What the engine is asked for. */

@@ -20,7 +20,7 @@ import type { Logger } from 'pino';
 import { EngineRegistry, type EngineTarget } from '../engines/engine-registry.js';
 import type { Journal } from '../persistence/journal.js';
 import type { LiveTurn, TurnDispatch } from '../turns/live-turn.js';
-import { TurnRunner, type EngineAnswer } from '../turns/turn-runner.js';
+import { TurnRunner, type EngineAnswer, type TurnRunnerOptions } from '../turns/turn-runner.js';
 import { TurnTable } from '../turns/turn-table.js';
 import { commandExecutor } from './command-executor.js';
 import { KernelTimers } from './kernel-timers.js';
@@ -39,6 +39,7 @@ export interface PoolHooks {
   /** False: the program's tenant has pinned as much as it may. */
   readonly mayPin: (programId: ProgramId) => boolean;
   readonly traceEngineCall: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
+  readonly chunkWork: TurnRunnerOptions['chunkWork'];
   readonly onTurnFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
   readonly onTurnFailed: (turn: LiveTurn, error: DomainError) => void;
   readonly onTurnRequeued: (turn: LiveTurn) => void;
@@ -97,6 +98,7 @@ export class Pool {
       client,
       suspect: (engineId, epoch, error) => this.engines.suspect(engineId, epoch, error),
       trace: hooks.traceEngineCall,
+      chunkWork: hooks.chunkWork,
       onFinished: hooks.onTurnFinished,
       onFailed: hooks.onTurnFailed,
     });

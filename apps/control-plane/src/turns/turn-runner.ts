@@ -4,7 +4,7 @@
  * Invariants: an attempt that was aborted or forgotten says nothing more; every other attempt ends with exactly one
  * `turnFinished` or `turnFailed`; the engine's stream is left alone while the turn's callers cannot take more.
  */
-import { EngineError, type EngineClient, type GenerateEvent } from '@holdfast/engines';
+import { EngineError, type ChunkWork, type EngineClient, type GenerateEvent } from '@holdfast/engines';
 import { DomainError, isDomainError, toDomainError } from '@holdfast/platform';
 import type { DispatchTurn, EngineEpoch, EngineId, Instant, KernelEvent, TurnId } from '@holdfast/scheduling';
 import { instant } from '@holdfast/scheduling';
@@ -28,6 +28,8 @@ export interface TurnRunnerOptions {
   /** An engine call broke: find out whether the engine is to be given up, and post `engineLost` if so. */
   readonly suspect: (engineId: EngineId, epoch: EngineEpoch, error: DomainError) => Promise<void>;
   readonly trace: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
+  /** How an engine that reuses chunks is to make the KV of a turn; undefined computes everything. */
+  readonly chunkWork: (turn: LiveTurn, engineId: EngineId, epoch: EngineEpoch) => Promise<ChunkWork | undefined>;
   /** The turn has its whole answer; the kernel knows. */
   readonly onFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
   /** The turn ends without one; the kernel knows. */
@@ -113,12 +115,15 @@ export class TurnRunner {
     if (client === undefined) {
       throw new EngineError({ reason: 'ENGINE_UNREACHABLE', engineId, message: `epoch ${epoch} is over` });
     }
+    const chunks = client.chunks === undefined ? undefined : await this.#options.chunkWork(turn, engineId, epoch);
+    if (attempt.isForgotten) return null;
     const events = client.generate({
       requestId: `${turn.turnId}.${attempt.dispatch.attempt}`,
       promptIds: plan.promptIds,
       sampling: plan.sampling,
       hints: command.hints,
       ...trace.context,
+      ...(chunks === undefined ? {} : { chunks }),
       signal: abort.signal,
     });
     for await (const event of events) {

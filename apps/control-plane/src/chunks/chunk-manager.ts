@@ -1,0 +1,240 @@
+/**
+ * Chunks of turns: which engine stores what, what of a prompt is reused, and what came of it.
+ *
+ * Engines that store chunks are noticed when they are attached; until rows and engine agree, their turns are computed
+ * whole. Where no engine can reuse chunks behind others, they are put into the order that prefix caches find most in.
+ */
+import {
+  createPlanner,
+  defaultQualityRules,
+  PrefixOrder,
+  QualityController,
+  type ChunkPlanner,
+  type PlannerName,
+  type Variant,
+} from '@holdfast/chunk-cache';
+import type { program as wire } from '@holdfast/contracts';
+import type { ChunkOperations, ChunkWork, EngineClient } from '@holdfast/engines';
+import type { ChunkRepository } from '@holdfast/persistence';
+import type { EngineEpoch, EngineId, Instant } from '@holdfast/scheduling';
+import type { Logger } from 'pino';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Backoff } from '../engines/backoff.js';
+import type { LiveTurn } from '../turns/live-turn.js';
+import type { EngineAnswer } from '../turns/turn-runner.js';
+import type { ChunkLayout, LaidChunk } from './chunk-layout.js';
+import type { ChunkTenants } from './chunk-tenants.js';
+import { EngineShelf, lossOf } from './engine-shelf.js';
+import { planTurnChunks, settleTurnChunks, type PlannedTurn } from './turn-chunks.js';
+
+/** An engine as it is attached now. */
+export interface AttachedEngine {
+  readonly engineId: EngineId;
+  readonly epoch: EngineEpoch;
+  readonly client: EngineClient;
+}
+
+/** What the manager works with. */
+export interface ChunkManagerOptions {
+  readonly repository: ChunkRepository;
+  readonly tenants: ChunkTenants;
+  readonly attached: () => readonly AttachedEngine[];
+  readonly planner: PlannerName;
+  /** Mean divergence that is accepted, nats a token. */
+  readonly lossBound: number;
+  readonly now: () => Instant;
+  /** Uniform in [0, 1). */
+  readonly random: () => number;
+  readonly logger: Logger;
+  readonly onUse: (use: wire.ChunkUse) => void;
+  readonly onRemoved: (variant: Variant, reason: string) => void;
+  /** A turn was planned: what could be built for the next one? */
+  readonly onPlanned: (planned: PlannedTurn) => void;
+}
+
+/** An engine of one epoch, being watched. */
+interface Watched {
+  readonly epoch: EngineEpoch;
+  readonly abort: AbortController;
+  /** Null until rows and engine agree. */
+  shelf: EngineShelf | null;
+  nonPrefix: boolean;
+}
+
+/** Streams of losses that are told apart; those that were not seen the longest are forgotten. */
+const MOST_CONTROLLERS = 1_000;
+
+/** See the file header. */
+export class ChunkManager {
+  readonly #options: ChunkManagerOptions;
+  readonly #planner: ChunkPlanner;
+  readonly #prefixPlanner = createPlanner('prefix-only');
+  readonly #watched = new Map<EngineId, Watched>();
+  readonly #layouts = new WeakMap<LiveTurn, ChunkLayout>();
+  readonly #planned = new WeakMap<LiveTurn, PlannedTurn>();
+  readonly #qualities = new Map<string, QualityController>();
+  readonly #orders = new Map<string, PrefixOrder<string>>();
+  #isClosed = false;
+
+  constructor(options: ChunkManagerOptions) {
+    this.#options = options;
+    this.#planner = createPlanner(options.planner);
+  }
+
+  /** Shelves of the engines that are attached and reconciled. */
+  get shelves(): readonly EngineShelf[] {
+    return [...this.#watched.values()].flatMap(({ shelf }) => shelf ?? []);
+  }
+
+  /** The operations of an engine while it is attached and reconciled. */
+  operationsOf(engineId: EngineId): ChunkOperations | undefined {
+    const watched = this.#watched.get(engineId);
+    if (watched?.shelf == null) return undefined;
+    return this.#options.attached().find((engine) => engine.engineId === engineId)?.client.chunks;
+  }
+
+  /** Quality controllers with what they are for. */
+  qualities(): ReadonlyMap<string, QualityController> {
+    return this.#qualities;
+  }
+
+  /** Modifies state. The set of attached engines changed. */
+  enginesChanged(): void {
+    if (this.#isClosed) return;
+    const attached = new Map(this.#options.attached().map((engine) => [engine.engineId, engine]));
+    for (const [engineId, { epoch, abort }] of this.#watched) {
+      if (attached.get(engineId)?.epoch === epoch) continue;
+      abort.abort();
+      this.#watched.delete(engineId);
+    }
+    for (const engine of attached.values()) {
+      if (engine.client.chunks === undefined || this.#watched.has(engine.engineId)) continue;
+      const watched: Watched = { epoch: engine.epoch, abort: new AbortController(), shelf: null, nonPrefix: true };
+      this.#watched.set(engine.engineId, watched);
+      void this.#watch(engine, engine.client.chunks, watched);
+    }
+  }
+
+  /** Modifies state. In which order a prompt holds its chunks. */
+  arrange(tenantId: string, chunks: readonly LaidChunk[]): readonly LaidChunk[] {
+    if ([...this.#watched.values()].some(({ nonPrefix }) => nonPrefix)) return chunks;
+    const order = this.#orders.get(tenantId) ?? new PrefixOrder<string>();
+    remember(this.#orders, tenantId, order);
+    const byKey = new Map(chunks.map((one) => [`${one.source}\n${one.tokenDigest}`, one]));
+    return order.arrange([...byKey.keys()]).map((key) => byKey.get(key)!);
+  }
+
+  /** Modifies state. The prompt of a turn was laid. */
+  laid(turn: LiveTurn, layout: ChunkLayout): void {
+    this.#layouts.set(turn, layout);
+  }
+
+  /** Modifies state. How an engine is to make the KV of a turn; undefined computes everything. */
+  async workFor(turn: LiveTurn, engineId: EngineId, epoch: EngineEpoch): Promise<ChunkWork | undefined> {
+    const layout = this.#layouts.get(turn);
+    const watched = this.#watched.get(engineId);
+    this.#planned.delete(turn);
+    if (layout === undefined || watched?.shelf == null || watched.epoch !== epoch) return undefined;
+    const { shelf } = watched;
+    const { salt } = await this.#options.tenants.get(layout.tenantId);
+    const scope = { tenant: layout.tenantId, salt, fingerprint: shelf.capabilities.fingerprint };
+    const planned = planTurnChunks({
+      layout,
+      scope,
+      shelf,
+      planner: shelf.capabilities.nonPrefix ? this.#planner : this.#prefixPlanner,
+      quality: this.#qualityOf(scope),
+      draw: this.#options.random(),
+    });
+    this.#planned.set(turn, planned);
+    this.#options.onPlanned(planned);
+    return planned.work;
+  }
+
+  /** Modifies state. An engine has the whole answer of a turn; its caller sees then what the chunks cost. */
+  finished(turn: LiveTurn, answer: EngineAnswer): void {
+    const layout = this.#layouts.get(turn);
+    if (layout === undefined) return;
+    const planned = this.#planned.get(turn);
+    const use =
+      planned === undefined || answer.chunks === undefined
+        ? prefixUse(layout, answer)
+        : settleTurnChunks(planned, answer.chunks, this.#options.now());
+    turn.chunkUse = use;
+    this.#options.onUse(use);
+  }
+
+  /** Modifies state. Stops to watch; resolves when all rows are written. */
+  async close(): Promise<void> {
+    this.#isClosed = true;
+    for (const { abort } of this.#watched.values()) abort.abort();
+    await Promise.all(this.shelves.map((shelf) => shelf.settled()));
+  }
+
+  #qualityOf({ tenant, fingerprint }: { readonly tenant: string; readonly fingerprint: string }): QualityController {
+    const key = `${tenant} ${fingerprint}`;
+    const { lossBound } = this.#options;
+    const quality = this.#qualities.get(key) ?? new QualityController({ ...defaultQualityRules, lossBound });
+    remember(this.#qualities, key, quality);
+    return quality;
+  }
+
+  /** Brings rows and engine together, then follows the engine's events; again after each failure. */
+  async #watch(engine: AttachedEngine, operations: ChunkOperations, watched: Watched): Promise<void> {
+    const { signal } = watched.abort;
+    const backoff = new Backoff({ baseMs: 100, capMs: 10_000, random: this.#options.random });
+    while (!signal.aborted) {
+      try {
+        const { shelf, sequence } = await this.#reconciled(engine, operations);
+        if (signal.aborted) return;
+        watched.shelf = shelf;
+        watched.nonPrefix = shelf.capabilities.nonPrefix;
+        backoff.reset();
+        for await (const message of operations.watchEvents({ epoch: engine.epoch, since: sequence, signal })) {
+          if (message.payload?.$case === 'gapUntil') break;
+          const loss = message.payload === undefined ? null : lossOf(message.payload.value);
+          if (loss !== null) shelf.lost(loss.variantId, loss.reason);
+        }
+      } catch (error) {
+        if (signal.aborted) return;
+        this.#options.logger.warn({ err: error, engineId: engine.engineId }, 'stored chunks of an engine not known');
+      }
+      await sleep(backoff.next(), undefined, { signal }).catch(() => undefined);
+    }
+  }
+
+  async #reconciled(
+    { engineId, epoch }: AttachedEngine,
+    operations: ChunkOperations,
+  ): Promise<{ readonly shelf: EngineShelf; readonly sequence: bigint }> {
+    const { repository, tenants, logger, onRemoved } = this.#options;
+    const capabilities = await operations.capabilities();
+    if (capabilities.epoch !== epoch)
+      throw new Error(`engine ${engineId} is in epoch ${capabilities.epoch}, not ${epoch}`);
+    await tenants.load();
+    const quotaBytes = (tenantId: string): number => tenants.quotaBytes(tenantId);
+    const shelf = new EngineShelf({ engineId, operations, capabilities, repository, quotaBytes, logger, onRemoved });
+    return { shelf, sequence: await shelf.reconcile() };
+  }
+}
+
+/** What is known of a turn whose engine keeps prefixes by itself. */
+const prefixUse = ({ headIds, chunks }: ChunkLayout, { cachedTokens }: EngineAnswer): wire.ChunkUse => {
+  const total = chunks.reduce((sum, { tokenIds }) => sum + tokenIds.length, 0);
+  const reusedTokens = Math.min(total, Math.max(0, cachedTokens - headIds.length));
+  let end = 0;
+  const reusedChunks = chunks.filter(({ tokenIds }) => (end += tokenIds.length) <= reusedTokens).length;
+  return {
+    ...{ reusedTokens, recomputedTokens: 0, computedTokens: total - reusedTokens, reusedChunks, recomputeShare: 0 },
+    reason: 'the engine reuses prefixes only; the chunks are in the order that it finds most in',
+    shadowKl: undefined,
+  };
+};
+
+const remember = <Value>(map: Map<string, Value>, key: string, value: Value): void => {
+  map.delete(key);
+  map.set(key, value);
+  if (map.size <= MOST_CONTROLLERS) return;
+  const [oldest] = map.keys();
+  map.delete(oldest!);
+};

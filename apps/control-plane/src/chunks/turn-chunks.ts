@@ -1,0 +1,155 @@
+/** One turn with chunks on one engine: from its plan to what came of it. */
+import {
+  lowerPlan,
+  textDigest,
+  type ChunkIdentity,
+  type ChunkPlan,
+  type ChunkPlanner,
+  type PlanSegment,
+  type QualityController,
+  type QualityDecision,
+} from '@holdfast/chunk-cache';
+import { chunk, program as wire } from '@holdfast/contracts';
+import { planToProto, type ChunkWork } from '@holdfast/engines';
+import type { Instant } from '@holdfast/scheduling';
+import { randomUUID } from 'node:crypto';
+import { identityOf, headIdentity, promptOf, type ChunkLayout, type ChunkScope } from './chunk-layout.js';
+import { knownVariant, type KnownVariant } from './chunk-rows.js';
+import type { EngineShelf } from './engine-shelf.js';
+
+/** A planned turn. */
+export interface PlannedTurn {
+  readonly shelf: EngineShelf;
+  readonly plan: ChunkPlan;
+  readonly layout: ChunkLayout;
+  readonly scope: ChunkScope;
+  readonly quality: QualityController;
+  readonly decision: QualityDecision;
+  readonly work: ChunkWork;
+  /** What each captured variant will be, by its name. */
+  readonly captures: ReadonlyMap<string, Omit<Parameters<typeof knownVariant>[1], 'storedAt'>>;
+}
+
+/** What a turn is planned from. */
+export interface PlanParts {
+  readonly layout: ChunkLayout;
+  readonly scope: ChunkScope;
+  readonly shelf: EngineShelf;
+  readonly planner: ChunkPlanner;
+  readonly quality: QualityController;
+  /** Uniform in [0, 1). */
+  readonly draw: number;
+}
+
+/** Modifies the shelf and the controller: plans a turn for an engine. */
+export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
+  const { layout, scope, shelf, planner, quality, draw } = parts;
+  const prompt = promptOf(layout, scope);
+  const preceding: string[] = [];
+  for (const { chunk: of } of prompt.chunks) {
+    shelf.reference(of.id, [...preceding]);
+    preceding.push(of.id);
+  }
+  if (prompt.head !== null) shelf.reference(prompt.head.id, []);
+  const mayReuse = prompt.chunks.some(({ chunk: of }) => shelf.variantsOf(of.id).length > 0);
+  const decision = mayReuse
+    ? quality.decide(draw)
+    : { recomputeShare: quality.recomputeShare, isShadowed: false, reason: 'nothing is stored of these chunks' };
+  const made = planner.plan({
+    prompt,
+    variantsOf: (id) => shelf.variantsOf(id),
+    recomputeShare: decision.recomputeShare,
+  });
+  const plan = lowerPlan(made, shelf.capabilities);
+  const isReusing = plan.segments.some(({ kind }) => kind === 'reuse');
+  const identities = identitiesOf(layout, scope);
+  const captures = new Map<string, Omit<Parameters<typeof knownVariant>[1], 'storedAt'>>();
+  const proto = planToProto(plan, {
+    generationOf: (variantId) => shelf.generationOf(variantId),
+    tokenDigestOf: (segment) => digestOf(segment, identities),
+    specOf: ({ chunk: id, preceding: before }) => {
+      const of = identities.get(id)!;
+      const variantId = `v-${randomUUID()}`;
+      const isHead = of.id === prompt.head?.id;
+      captures.set(variantId, {
+        chunk: of,
+        name: isHead ? 'system prompt' : nameOf(layout, of),
+        preceding: before.map((other) => identities.get(other)!),
+        foundation: isHead ? 'bare' : 'system',
+        foundationDigest: isHead ? '' : prompt.headDigest,
+      });
+      return specOf(of, variantId, before);
+    },
+  });
+  const work = { plan: proto, salt: wireSalt(scope), fingerprint: scope.fingerprint };
+  return {
+    ...{ shelf, plan, layout, scope, quality, decision, captures },
+    work: { ...work, isShadowed: decision.isShadowed && isReusing },
+  };
+};
+
+/** Pure. How a variant is named towards an engine: the source is of a tenant, so the tenant goes with it. */
+export const specOf = (of: ChunkIdentity, variantId: string, preceding: readonly string[]): chunk.VariantSpec => ({
+  variantId,
+  chunkId: of.id,
+  prefixChunkIds: [...preceding],
+  salt: wireSalt(of),
+  source: textDigest([of.tenant, of.source]),
+  sourceVersion: of.sourceVersion,
+  tier: chunk.Tier.UNSPECIFIED,
+});
+
+/** Pure. What keeps tenants apart in an engine; it says neither who the tenant is nor what its salt is. */
+export const wireSalt = ({ tenant, salt }: Pick<ChunkScope, 'tenant' | 'salt'>): string =>
+  textDigest(['salt/1', tenant, salt]);
+
+/** Modifies the shelf and the controller: an engine has run the turn. Returns what its chunks cost. */
+export const settleTurnChunks = (planned: PlannedTurn, result: chunk.ExecuteResult, now: Instant): wire.ChunkUse => {
+  const { plan, shelf, quality, decision, captures } = planned;
+  const fresh = result.captured.flatMap((stored): KnownVariant[] => {
+    const facts = captures.get(stored.spec?.variantId ?? '');
+    return facts === undefined ? [] : [knownVariant(stored, { ...facts, storedAt: now })];
+  });
+  shelf.stored(fresh);
+  const loss = result.shadow?.klPerToken;
+  if (planned.work.isShadowed && loss !== undefined && loss >= 0) {
+    quality.observe({ loss, recomputeShare: decision.recomputeShare });
+  }
+  const use = wire.ChunkUse.create({ recomputeShare: decision.recomputeShare, shadowKl: loss });
+  const { headIds } = planned.layout;
+  for (const [index, segment] of plan.segments.entries()) {
+    const done = result.segments[index];
+    if (segment.chunk === null || segment.start < headIds.length || done === undefined) continue;
+    if (done.variantId === '') use.computedTokens += done.recomputedTokens;
+    else {
+      use.reusedTokens += done.reusedTokens;
+      use.recomputedTokens += done.recomputedTokens;
+      use.reusedChunks += 1;
+    }
+  }
+  const lowered = [
+    ...plan.lowered.map(({ from, to }) => `${from} -> ${to}`),
+    ...result.lowered.map(({ from, to }) => `${from} -> ${to}`),
+  ];
+  const misses = result.segments.filter(({ missReason }) => missReason !== 0).length;
+  use.reason = [
+    decision.reason,
+    ...(lowered.length === 0 ? [] : [`lowered: ${[...new Set(lowered)].join(', ')}`]),
+    ...(misses === 0 ? [] : [`${misses} variants were not there`]),
+  ].join('; ');
+  return use;
+};
+
+const identitiesOf = (layout: ChunkLayout, scope: ChunkScope): ReadonlyMap<string, ChunkIdentity> =>
+  new Map(
+    [headIdentity(layout.headIds, scope), ...layout.chunks.map((one) => identityOf(one, scope))].map((of) => [
+      of.id,
+      of,
+    ]),
+  );
+
+const nameOf = ({ chunks }: ChunkLayout, of: ChunkIdentity): string =>
+  chunks.find(({ tokenDigest, source }) => tokenDigest === of.tokenDigest && source === of.source)?.name ?? '';
+
+const digestOf = ({ chunk: id }: PlanSegment, identities: ReadonlyMap<string, ChunkIdentity>): Buffer =>
+  Buffer.from((id === null ? undefined : identities.get(id))?.tokenDigest ?? '', 'hex');
