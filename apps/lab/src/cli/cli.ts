@@ -11,6 +11,7 @@ import { knee } from '../commands/knee.js';
 import { predictors } from '../commands/predictors.js';
 import { replay } from '../commands/replay.js';
 import { report } from '../commands/report.js';
+import type { WorkSettings } from '../commands/work.js';
 import type { CompareSettings, ExperimentSettings } from '../experiment/settings.js';
 import { progressDisplay } from '../output/progress.js';
 import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../trace-files/load-trace.js';
@@ -44,7 +45,8 @@ interface RawOptions {
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunning: number;
-  readonly workers: number;
+  readonly workers: number | 'bullmq';
+  readonly queue?: string;
   readonly out?: string;
   readonly decisions?: boolean;
   readonly perfetto?: boolean;
@@ -83,6 +85,14 @@ export const createCli = (signal: AbortSignal): Command => {
   command('report', 'Draws the report of what an --out folder holds, also of a run that was interrupted.')
     .argument('<folder>', 'as given to --out of compare, simulate or knee')
     .action((folder: string) => report(folder, process.stdout));
+  command('work', 'Runs cells of a queue, for compare and knee with --workers bullmq on any host.')
+    .requiredOption('--queue <url>', 'postgresql:// or redis://')
+    .option('--workers <number>', 'threads', numberFrom({ from: 1, to: 256, isWhole: true }), availableParallelism())
+    .action(async (settings: WorkSettings) => {
+      // Loaded for those who have a queue only.
+      const { work } = await import('../commands/work.js');
+      await work(settings, { output: process.stderr, signal });
+    });
   withPredictors(
     command('predictors', 'Scores predictors of tool durations on traces, in order of time.'),
     async (settings) => void (await predictors(settings, io())),
@@ -158,10 +168,11 @@ const experiment = (command: Command): Command =>
     )
     .option(
       '--workers <number>',
-      'threads; 0 uses none',
-      numberFrom({ from: 0, to: 256, isWhole: true }),
+      'threads; 0 uses none; bullmq: whoever works on --queue (command work)',
+      workers,
       availableParallelism(),
     )
+    .option('--queue <url>', 'postgresql:// or redis://, with --workers bullmq')
     .option('--out <folder>', 'where to write; the same command goes on with what is there')
     .addHelpText('after', policyHelp());
 
@@ -201,15 +212,29 @@ const toSettings = (raw: RawOptions): ExperimentSettings => {
     abilities: raw.abilities,
     tokenBudget: raw.tokenBudget,
     maxRunningRequests: raw.maxRunning,
-    workers: raw.workers,
+    ...toWorkers(raw),
     out: raw.out ?? null,
   };
+};
+
+const workers = (text: string): number | 'bullmq' =>
+  text === 'bullmq' ? text : numberFrom({ from: 0, to: 256, isWhole: true })(text);
+
+const toWorkers = ({ workers: chosen, queue }: RawOptions): Pick<ExperimentSettings, 'workers' | 'queue'> => {
+  if (chosen !== 'bullmq') return { workers: chosen, queue: null };
+  if (queue === undefined) throw new UsageError('--workers is bullmq: name the queue with --queue');
+  return { workers: 0, queue };
 };
 
 const toCompareSettings = (raw: RawOptions): CompareSettings => {
   const settings = toSettings(raw);
   if (settings.out === null && (raw.decisions === true || raw.perfetto === true)) {
     throw new UsageError('--decisions and --perfetto write files: name a folder with --out');
+  }
+  if (settings.queue !== null && (raw.decisions === true || raw.perfetto === true)) {
+    throw new UsageError(
+      '--decisions and --perfetto write files where the cell runs: allowed without --workers bullmq',
+    );
   }
   return {
     ...settings,

@@ -48,6 +48,7 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   abilities: 'full',
   tokenBudget: 8_192,
   maxRunningRequests: 256,
+  queue: null,
   workers: 0,
   out: null,
   writesDecisions: false,

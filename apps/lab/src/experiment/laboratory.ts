@@ -79,6 +79,18 @@ export const openLaboratory = async (
   const code = out === null ? '' : codeDigest();
   const store =
     out === null ? memoryStore() : fileStore(out, (job) => jobKey(job, { code, trace: digestOf.get(job.trace) ?? '' }));
-  const runner = settings.workers === 0 ? inlineRunner(programs) : new ThreadRunner(programs, settings.workers);
+  const runner = await openRunner(settings, traces);
   return new Laboratory(traces, runner, store, progress, signal);
+};
+
+const openRunner = async (settings: ExperimentSettings, traces: readonly LoadedTrace[]): Promise<JobRunner> => {
+  const { workers, queue } = settings;
+  if (queue !== null) {
+    // Loaded for those who have a queue only: it brings two database clients with it.
+    const { queueRunner } = await import('../queue/queue-runner.js');
+    const { toQueuedTrace } = await import('../queue/lab-queue.js');
+    return queueRunner(queue, new Map(traces.map((trace) => [trace.name, toQueuedTrace(trace, settings)])));
+  }
+  const programs = new Map(traces.map((trace) => [trace.name, trace.programs]));
+  return workers === 0 ? inlineRunner(programs) : new ThreadRunner(programs, workers);
 };

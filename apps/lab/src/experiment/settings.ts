@@ -22,6 +22,8 @@ export interface ExperimentSettings {
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
+  /** URL of a queue whose workers run the cells; null: threads of this process do. */
+  readonly queue: string | null;
   /** Threads; 0 runs in the main one. */
   readonly workers: number;
   /** Folder of what is written; null writes nothing. */
