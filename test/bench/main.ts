@@ -4,12 +4,13 @@ import { Command, Option } from 'commander';
 import Table from 'cli-table3';
 import { benchKernel, type KernelRow } from './kernel.js';
 import { benchLab, readPrograms, type LabRow } from './lab.js';
+import { benchMetrics, type MetricsRow } from './metrics.js';
 import { benchService, type ServiceResults } from './turns.js';
 
 const PROGRAMS = [100, 1_000, 10_000, 100_000];
 const POLICIES = ['holdfast', 'continuum', 'vllm-fcfs'];
 const SIMULATED_PROGRAMS = [1_000, 10_000, 100_000];
-const PARTS = ['kernel', 'service', 'lab'] as const;
+const PARTS = ['kernel', 'service', 'lab', 'metrics'] as const;
 /** Comes with the lab; from test/dist/bench. */
 const BUNDLED_TRACE = fileURLToPath(new URL('../../../apps/lab/data/traces/claude-code.jsonl.gz', import.meta.url));
 
@@ -66,6 +67,13 @@ const printLab = (rows: readonly LabRow[]): void =>
     ]),
   );
 
+const printMetrics = ({ what, p50Micros, p99Micros }: MetricsRow): void =>
+  print(
+    'Metrics: what counting costs',
+    ['of', 'p50 us', 'p99 us'],
+    [[what, p50Micros.toFixed(1), p99Micros.toFixed(1)]],
+  );
+
 const printService = ({ turn, relay, controlPlaneLoopLag }: ServiceResults): void => {
   print(
     'Turns: 256 prompt tokens, 16 output tokens, an engine that takes no time; straight to the engine and through Holdfast',
@@ -108,9 +116,11 @@ const main = async (): Promise<void> => {
   if (kernel.length > 0) printKernel(kernel);
   const lab = runs('lab') ? await labRows(trace) : [];
   if (lab.length > 0) printLab(lab);
+  const metrics = runs('metrics') ? await benchMetrics() : undefined;
+  if (metrics !== undefined) printMetrics(metrics);
   const service = runs('service') ? await benchService(say) : undefined;
   if (service !== undefined) printService(service);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ kernel, lab, ...service }, null, 2)}\n`);
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ kernel, lab, metrics, ...service }, null, 2)}\n`);
 };
 
 await main();
