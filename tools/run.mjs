@@ -19,6 +19,7 @@ const commands = {
   'test:clients': { entry: 'tools/clients/test.mjs', build: true },
   'test:deploy': { entry: 'tools/deploy/test.mjs', build: true },
   'test:vllm': { entry: 'tools/vllm/test.mjs', build: true },
+  soak: { entry: 'test/dist/bench/soak/main.js', build: true },
   'bench:gateways': { entry: 'tools/clients/bench-gateways.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
   'test:chunks': { entry: 'tools/chunks/test.mjs', build: false },

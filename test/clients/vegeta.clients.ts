@@ -33,7 +33,7 @@ const ask = (content: string, more: object = {}): Target => {
 /** Requests in turn, at a constant rate whatever the answers take. */
 const attack = async (targets: readonly Target[]): Promise<LoadReport> => {
   const requests = Array.from({ length: RATE_PER_SECOND * SECONDS }, (_, index) => targets[index % targets.length]);
-  const lines = requests.map((target) => JSON.stringify(target)).join('\n');
+  const lines = requests.map((target) => `${JSON.stringify(target)}\n`).join('');
   const flags = ['-format=json', '-lazy', `-rate=${RATE_PER_SECOND}`, `-duration=${SECONDS}s`, '-timeout=60s'];
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-vegeta-'));
   try {

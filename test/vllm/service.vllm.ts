@@ -166,7 +166,7 @@ describe('a gateway of others', () => {
   };
 
   it('serves an OpenAI request through vLLM with the plug-in as a gRPC worker', async () => {
-    await answerOf(await startGateway(engine.address, 'smollm2'), 'smollm2');
+    await answerOf(await startGateway({ workerAddress: engine.address, model: 'smollm2' }), 'smollm2');
   });
 
   it('serves one through the simulated engine just the same', async () => {
@@ -177,7 +177,8 @@ describe('a gateway of others', () => {
       readyWithinMs: 60_000,
     });
     try {
-      await answerOf(await startGateway(textOf(await simulated.ready(), 'address'), 'sim'), 'sim');
+      const workerAddress = textOf(await simulated.ready(), 'address');
+      await answerOf(await startGateway({ workerAddress, model: 'sim' }), 'sim');
     } finally {
       await simulated.stop();
     }

@@ -15,7 +15,17 @@ export interface Gateway {
 const READY_DEADLINE_MS = 60_000;
 const POLL_MS = 250;
 
-const executable = (): string => {
+/** What to put the gateway before. */
+export interface GatewayOptions {
+  /** host:port of a gRPC worker. */
+  readonly workerAddress: string;
+  /** The model that it serves. */
+  readonly model: string;
+  /** The program; default: that of tools/vllm/setup.mjs. */
+  readonly executable?: string;
+}
+
+const installed = (): string => {
   const cache = process.env['HOLDFAST_VLLM_CACHE'] ?? join(homedir(), '.cache/holdfast/vllm');
   const path = join(cache, 'gateway/bin/smg');
   if (existsSync(path)) return path;
@@ -23,11 +33,11 @@ const executable = (): string => {
 };
 
 /** Starts the gateway in front of one gRPC worker, as its own documentation says. Resolves when it knows the model. */
-export const startGateway = async (workerAddress: string, model: string): Promise<Gateway> => {
+export const startGateway = async ({ workerAddress, model, executable }: GatewayOptions): Promise<Gateway> => {
   const [port, metricsPort] = [await getPort({ host: '127.0.0.1' }), await getPort({ host: '127.0.0.1' })];
   const gateway = new LaunchedProcess({
     name: 'the gateway',
-    command: executable(),
+    command: executable ?? installed(),
     args: [
       ...['launch', '--host', '127.0.0.1', '--port', String(port)],
       ...['--worker-urls', `grpc://${workerAddress}`, '--backend', 'vllm'],

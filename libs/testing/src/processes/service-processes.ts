@@ -77,12 +77,11 @@ export class ServiceProcesses {
 
   /** Ends everything, in order. Modifies state. */
   async stop(): Promise<void> {
-    try {
-      await this.#controlPlane?.stop();
-      await Promise.all(this.engines.map((engine) => engine.stop()));
-    } finally {
-      await this.#postgres?.stop();
-    }
+    // Whatever hangs, nothing else is left behind.
+    const ends = await Promise.allSettled([this.#controlPlane?.stop()]);
+    ends.push(...(await Promise.allSettled(this.engines.map((engine) => engine.stop()))));
+    await this.#postgres?.stop();
+    for (const end of ends) if (end.status === 'rejected') throw end.reason;
   }
 
   async #startEngine(): Promise<string> {
