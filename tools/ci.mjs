@@ -2,7 +2,7 @@
 // once), `npm run test:deploy` (promtool and a loader of compose files, once), `npm run test:clients` (which fetches
 // clients that others wrote, once), `npm run test:vllm` (which downloads 1.1 GB once) and `npm run test:chunks` (140 MB
 // more). One closing line with the counts of all.
-import { spawn } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 
@@ -32,6 +32,20 @@ const run = async (command) => {
   total.failed += counts.failed;
 };
 
+/** The job queue is tested on Redis, too, where there is one; a bare machine of Debian's kind gets it here. */
+const ensureRedis = () => {
+  const works = (command) => spawnSync(command, ['--version'], { stdio: 'ignore' }).status === 0;
+  if (process.env.REDIS_URL !== undefined || works('redis-server')) return;
+  if (process.getuid?.() === 0 && works('apt-get')) {
+    const apt = (...args) => spawnSync('apt-get', args, { stdio: 'ignore', timeout: 180_000 });
+    apt('update', '--quiet');
+    apt('install', '--yes', '--no-install-recommends', 'redis-server');
+  }
+  if (!works('redis-server'))
+    console.log('no redis-server and no REDIS_URL: the job queue is tested on PostgreSQL alone');
+};
+
+ensureRedis();
 for (const command of ['test', 'test:jaeger', 'test:deploy', 'test:clients', 'test:vllm', 'test:chunks'])
   await run(command);
 console.log(`${total.passed} passed, ${total.failed} failed`);
