@@ -24,17 +24,28 @@ export interface LaneHit {
   readonly knownMessages: number;
 }
 
+/** What bounds the index. */
+export interface ConversationIndexOptions {
+  readonly maxLanes: number;
+  /** False for a program that has ended. */
+  readonly isLive: (programId: ProgramId) => boolean;
+}
+
+/** Oldest entries looked at with each new one: more than one, so that those of ended programs go faster than they come. */
+const SWEPT_AT_ONCE = 2;
+
 /**
  * Which program a conversation belongs to: by the digest of everything said so far, answer included, and by session.
- * Bounded: what was used longest ago is forgotten first; its program ends by its idle limit.
+ * Bounded: what was used longest ago is forgotten first, its program ends by its idle limit; and what belongs to programs
+ * that have ended goes as new ones come.
  */
 export class ConversationIndex {
-  readonly #maxLanes: number;
+  readonly #options: ConversationIndexOptions;
   readonly #byHead = new Map<string, Lane>();
   readonly #bySession = new Map<string, Lane>();
 
-  constructor({ maxLanes }: { readonly maxLanes: number }) {
-    this.#maxLanes = maxLanes;
+  constructor(options: ConversationIndexOptions) {
+    this.#options = options;
   }
 
   /** Entries held. */
@@ -62,31 +73,32 @@ export class ConversationIndex {
   giveBack(lane: Lane, head: string | null): void {
     lane.isBusy = false;
     if (head === null) return;
-    put(this.#byHead, { key: head, lane, maxEntries: this.#maxLanes });
+    this.#put(this.#byHead, head, lane);
   }
 
   /** Modifies state: it counts as used. */
   ofSession(sessionId: string): Lane | null {
     const lane = this.#bySession.get(sessionId);
     if (lane === undefined) return null;
-    put(this.#bySession, { key: sessionId, lane, maxEntries: this.#maxLanes });
+    this.#put(this.#bySession, sessionId, lane);
     return lane;
   }
 
   /** Modifies state. From now on the session's conversation is this one. */
   setSession(sessionId: string, lane: Lane): void {
-    put(this.#bySession, { key: sessionId, lane, maxEntries: this.#maxLanes });
+    this.#put(this.#bySession, sessionId, lane);
+  }
+
+  #put(lanes: Map<string, Lane>, key: string, lane: Lane): void {
+    const { maxLanes, isLive } = this.#options;
+    lanes.delete(key);
+    lanes.set(key, lane);
+    let swept = 0;
+    for (const [oldest, { programId }] of lanes) {
+      const isDue = lanes.size > maxLanes || (swept < SWEPT_AT_ONCE && !isLive(programId));
+      if (!isDue) return;
+      lanes.delete(oldest);
+      swept += 1;
+    }
   }
 }
-
-const put = (
-  lanes: Map<string, Lane>,
-  { key, lane, maxEntries }: { readonly key: string; readonly lane: Lane; readonly maxEntries: number },
-): void => {
-  lanes.delete(key);
-  lanes.set(key, lane);
-  for (const oldest of lanes.keys()) {
-    if (lanes.size <= maxEntries) return;
-    lanes.delete(oldest);
-  }
-};

@@ -55,7 +55,10 @@ export const openAiRoutes = (
   options: OpenAiRoutesOptions,
 ): ((request: IncomingMessage, response: ServerResponse) => void) => {
   const { services, logger, idleLimit, maxBodyBytes } = options;
-  const index = new ConversationIndex({ maxLanes: MAX_CONVERSATIONS });
+  const index = new ConversationIndex({
+    maxLanes: MAX_CONVERSATIONS,
+    isLive: (programId) => services.book.live(programId) !== undefined,
+  });
   const context: AnswerContext = { services, logger, idleLimit, index, pendingStarts: new Map() };
   const routes: Readonly<Record<string, Route>> = {
     '/chat/completions': {
