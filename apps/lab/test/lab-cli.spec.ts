@@ -1,9 +1,10 @@
 import { spawn } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
+import { gzipSync } from 'node:zlib';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 
 /** The built command, as `npm run lab` starts it; `npm test` builds it first. */
@@ -88,6 +89,32 @@ describe('the lab as a command', () => {
     expect(await text(bash.stderr)).toBe('');
     expect(stdout).toContain('complete -o default -F __lab_complete lab');
   });
+
+  const own = (turn: object): string => JSON.stringify({ program: 'p', turns: [{ prompt: 9, output: 1, ...turn }] });
+  const packed = gzipSync(
+    Array.from({ length: 400 }, (_, index) => own({}).replace('"p"', `"program ${index * index}"`)).join('\n'),
+  );
+  it.each([
+    ['a gzip file that ends early', packed.subarray(0, packed.length - 20), 'is a gzip file that ends early'],
+    ['a negative gap', own({ gapSeconds: -1 }), 'line 1: field "turns[0].gapSeconds" is -1'],
+    ['a huge token count', own({ prompt: 1e12 }), 'line 1: field "turns[0].prompt" is 1000000000000'],
+    ['a program twice', `${own({})}\n${own({})}`, 'line 2: field "id" "p" names a program that was there before'],
+    ['an empty file', '', 'has no programs'],
+    ['a binary file', Buffer.from([0x89, 0x50, 0, 1, 2]), 'is binary'],
+  ])(
+    'answers %s with one line and exit code 2, and writes nothing',
+    async (name, content, message) => {
+      const bad = join(folder, `${name}.jsonl`);
+      const out = join(folder, `out of ${name}`);
+      writeFileSync(bad, content);
+      const compared = await lab('compare', '--trace', `bad=${bad}`, '--policies', 'continuum', '--out', out);
+      expect(compared).toEqual({ code: 2, stdout: '', stderr: expect.stringContaining(message) });
+      expect(compared.stderr.trimEnd()).not.toContain('\n');
+      expect(compared.stderr).toContain(bad);
+      expect(existsSync(out)).toBe(false);
+    },
+    60_000,
+  );
 
   it.each([
     ['an unknown shell', ['complete', 'tcsh'], 'shell is "tcsh"; allowed are bash, zsh, fish'],

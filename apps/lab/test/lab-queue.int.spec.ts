@@ -82,7 +82,7 @@ describe('the lab on a queue', () => {
       const nowhere = await compareInto('nowhere', '--workers', 'bullmq', '--queue', 'postgresql://127.0.0.1:1/x');
       expect(nowhere).toEqual({ code: 2, stderr: expect.stringContaining('where no queue answers') });
       const other = await compareInto('other', '--workers', 'bullmq', '--queue', 'http://127.0.0.1');
-      expect(other).toEqual({ code: 2, stderr: expect.stringContaining('allowed is a URL postgresql://') });
+      expect(other).toEqual({ code: 2, stderr: expect.stringContaining('allowed are postgresql://') });
       const unnamed = await compareInto('unnamed', '--workers', 'bullmq');
       expect(unnamed).toEqual({ code: 2, stderr: expect.stringContaining('name the queue with --queue') });
     },

@@ -49,6 +49,7 @@ export const withReplay = (command: Command, run: (settings: ReplaySettings) => 
     .option('--gap-cap <duration>', 'longer gaps count as this (default: 120s)', duration, seconds(120))
     .option('--max-context <tokens>', 'longer prompts are cut', whole(1, 1e7), 100_000)
     .option('--out <folder>', 'also write replay.json there')
+    .addHelpText('after', '\nHOLDFAST_API_KEY holds the key of a service that wants one.')
     .action((raw: RawOptions) => run(toSettings(raw)));
 };
 

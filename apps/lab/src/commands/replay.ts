@@ -59,7 +59,9 @@ const GREETING_DEADLINE_MS = 10_000;
 export const replay = async (settings: ReplaySettings, io: CommandIo): Promise<ReplayResult> => {
   const { address, out } = settings;
   const arrivals = await arrivalsOf(settings);
-  const holdfast = new Holdfast({ address, timeouts: { callMs: CALL_DEADLINE_MS, turnMs: TURN_DEADLINE_MS } });
+  const apiKey = process.env['HOLDFAST_API_KEY'];
+  const timeouts = { callMs: CALL_DEADLINE_MS, turnMs: TURN_DEADLINE_MS };
+  const holdfast = new Holdfast({ address, timeouts, ...(apiKey === undefined ? {} : { apiKey }) });
   try {
     await greet(holdfast, address);
     const result = await runAll(holdfast, arrivals, { settings, io });

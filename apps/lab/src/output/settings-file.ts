@@ -6,12 +6,18 @@ import { writeWhole } from './write-files.js';
 const FILE = 'settings.json';
 const SCHEMA = 'holdfast.lab.settings/v1';
 
-/** Writes `FOLDER/settings.json`: what the command was told, so that figures can be traced to it. */
-export const writeSettings = (folder: string, settings: ExperimentSettings | CompareSettings): void =>
-  writeWhole(join(folder, FILE), `${JSON.stringify({ schema: SCHEMA, ...settings }, null, 2)}\n`);
+/**
+ * Writes `FOLDER/settings.json`: what the command was told, so that figures can be traced to it. Who ran it is not part
+ * of it: figures do not depend on it, and the URL of a queue may hold a password.
+ */
+export const writeSettings = (folder: string, settings: ExperimentSettings | CompareSettings): void => {
+  const { queue: _queue, workers: _workers, out: _out, ...told } = settings;
+  writeWhole(join(folder, FILE), `${JSON.stringify({ schema: SCHEMA, ...told }, null, 2)}\n`);
+};
 
-/** What was written there last; null without it. */
-export const readSettings = (folder: string): ExperimentSettings | null => {
+/** Policies that were asked for there last, in order; empty where nobody wrote them down. */
+export const readPolicies = (folder: string): readonly string[] => {
   const path = join(folder, FILE);
-  return existsSync(path) ? (JSON.parse(readFileSync(path, 'utf8')) as ExperimentSettings) : null;
+  if (!existsSync(path)) return [];
+  return (JSON.parse(readFileSync(path, 'utf8')) as Pick<ExperimentSettings, 'policies'>).policies;
 };

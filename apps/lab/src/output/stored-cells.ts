@@ -2,7 +2,7 @@ import type { CellResult } from '../cells/job.js';
 import { readStore } from '../cells/result-store.js';
 import { describeUnit } from '../experiment/load-units.js';
 import type { SummaryRow } from '../measure/summary-row.js';
-import { readSettings } from './settings-file.js';
+import { readPolicies } from './settings-file.js';
 
 /** What a folder of results holds, ready to be compared. */
 export interface StoredCells {
@@ -25,7 +25,7 @@ export const storedCells = (folder: string): StoredCells => {
       units.set(JSON.stringify([trace, pool.engine, pool.engines]), unit);
     }
   }
-  const all = inOrder([...latest.values()], readSettings(folder)?.policies ?? []);
+  const all = inOrder([...latest.values()], readPolicies(folder));
   const cells = paired(all);
   return { cells, units: [...units.values()], unpaired: all.length - cells.length };
 };

@@ -72,12 +72,13 @@ export const openLabBackend = async (url: string): Promise<JobBackend> => {
   try {
     return await openJobBackend(store, queueLogger());
   } catch (error) {
-    throw new UsageError(`--queue is ${url}, where no queue answers: ${(error as Error).message}`);
+    const { protocol, host } = new URL(url);
+    throw new UsageError(`--queue is at ${protocol}//${host}, where no queue answers: ${(error as Error).message}`);
   }
 };
 
 const storeOf = (url: string): JobStore => {
   if (/^postgres(ql)?:\/\//.test(url)) return { kind: 'postgres', url };
   if (/^rediss?:\/\//.test(url)) return { kind: 'redis', url };
-  throw new UsageError(`--queue is "${url}"; allowed is a URL postgresql://... or redis://...`);
+  throw new UsageError('--queue is no URL of a queue; allowed are postgresql://... and redis://...');
 };
