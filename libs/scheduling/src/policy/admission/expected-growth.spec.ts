@@ -148,6 +148,19 @@ describe('admission by expected growth', () => {
     expect(late.admitted.slice(1, 3)).toEqual(['long', 'short']);
   });
 
+  it('orders by an expected number of turns, too, at as many tokens a turn as others had', () => {
+    const world = new World(50_000).learn(20_000);
+    world.submit('resident', 300);
+    world.ran('resident', 40_000);
+    world.submit('resident', 41_000);
+    world.ran('resident', 45_000);
+    world.submit('long', 300, { expectedTurns: 200 });
+    world.pool.wait(1);
+    world.submit('short', 300, { expectedTurns: 2 });
+    world.end('resident');
+    expect(world.admitted.slice(-2)).toEqual(['short', 'long']);
+  });
+
   it('starves nobody: whoever waits is in once those before him have ended, and claims end with their programs', () => {
     const programs = fc.array(
       fc.record({ size: fc.integer({ min: 300, max: 60_000 }), hint: fc.option(fc.nat(1e9)), wait: fc.nat(500) }),

@@ -22,6 +22,8 @@ export const EXPECTED_GROWTH_DEFAULTS: ExpectedGrowthParameters = { residentGrow
 
 /** Half of this weighs the newest programs: some hundred of them. */
 const STAY_WINDOW_TOKENS = 20_000_000;
+/** Half of this weighs the newest turns. */
+const GROWTH_WINDOW_TURNS = 10_000;
 /** However large a client says its program is: a day. */
 const LONGEST_STAY_SECONDS = 86_400;
 
@@ -31,6 +33,8 @@ export interface ExpectedGrowthState {
   readonly waiting: TenantLines;
   /** How long programs stayed since they were admitted, and which contexts they grew to: sums. */
   readonly stay: { seconds: number; tokens: number };
+  /** By how much turns made contexts longer: sums. */
+  readonly growth: { tokens: number; turns: number };
 }
 
 /**
@@ -57,7 +61,13 @@ export const expectedGrowthAdmission = (
   initialState: () => {
     const claims = new Claims();
     const waiting = new TenantLines((tenantId) => claims.ofTenant(tenantId));
-    return { forecast: new GrowthForecast(), claims, waiting, stay: { seconds: 0, tokens: 0 } };
+    return {
+      forecast: new GrowthForecast(),
+      claims,
+      waiting,
+      stay: { seconds: 0, tokens: 0 },
+      growth: { tokens: 0, turns: 0 },
+    };
   },
   observe: (state, fact, now) => observe(parameters, state, fact, now),
   adopt: (state, { programId, tenantId, home, contextTokens, turn }, now) => {
@@ -93,11 +103,13 @@ export const expectedGrowthAdmission = (
   },
   placementOf: (state, programId) => state.claims.of(programId)?.engineId ?? null,
   memory: {
-    save: ({ forecast, stay }) => ({ forecast: forecast.save(), stay: { ...stay } }),
-    load: (state, { forecast, stay }) => {
+    save: ({ forecast, stay, growth }) => ({ forecast: forecast.save(), stay: { ...stay }, growth: { ...growth } }),
+    load: (state, { forecast, stay, growth }) => {
       state.forecast.load(forecast);
       const known = savedNumbers(stay, ['seconds', 'tokens']);
       if (known !== undefined) Object.assign(state.stay, { seconds: known.seconds, tokens: known.tokens });
+      const grown = savedNumbers(growth, ['tokens', 'turns']);
+      if (grown !== undefined) Object.assign(state.growth, { tokens: grown.tokens, turns: grown.turns });
     },
   },
 });
@@ -175,13 +187,16 @@ const expectedFinal = ({ forecast }: ExpectedGrowthState, { program, turn }: Can
 
 /** Pure. Final context by the client's hint, else by what its class is like; tokens. */
 const sizeOf = (
-  { forecast }: ExpectedGrowthState,
-  { programClass, expectedTokens }: ProgramFacts,
+  { forecast, growth }: ExpectedGrowthState,
+  { programClass, expectedTokens, expectedTurns, turnsFinished }: ProgramFacts,
   contextTokens: number,
-): number =>
-  expectedTokens === null
-    ? forecast.expectedFinal(programClass, contextTokens, Infinity)
-    : Math.max(contextTokens, expectedTokens);
+): number => {
+  if (expectedTokens !== null) return Math.max(contextTokens, expectedTokens);
+  if (expectedTurns === null || growth.turns === 0)
+    return forecast.expectedFinal(programClass, contextTokens, Infinity);
+  // The turn that waits has its prompt in `contextTokens` already.
+  return contextTokens + (Math.max(0, expectedTurns - turnsFinished - 1) * growth.tokens) / growth.turns;
+};
 
 /** Modifies `state`. */
 const grow = (
@@ -190,10 +205,9 @@ const grow = (
   { program, turn, outputTokens }: Extract<PolicyFact, { readonly type: 'turnRan' }>,
   now: Instant,
 ): void => {
-  const { programId, tenantId, programClass, contextTokens, home } = program;
+  const { programId, tenantId, programClass, home } = program;
   const grown = turn.promptTokens + outputTokens;
-  if (contextTokens === 0) state.forecast.grew(programClass, null, turn.promptTokens);
-  state.forecast.grew(programClass, contextTokens === 0 ? turn.promptTokens : contextTokens, grown);
+  learnGrowth(state, program, { promptTokens: turn.promptTokens, grown });
   const claim = state.claims.of(programId);
   const engineId = home?.engineId ?? claim?.engineId;
   if (engineId === undefined) return;
@@ -233,6 +247,23 @@ const observe = (
     case 'toolCallEnded':
     case 'toolCallRuns':
   }
+};
+
+/** Modifies `state`. */
+const learnGrowth = (
+  { forecast, growth }: ExpectedGrowthState,
+  { programClass, contextTokens }: ProgramFacts,
+  { promptTokens, grown }: { readonly promptTokens: number; readonly grown: number },
+): void => {
+  if (contextTokens === 0) forecast.grew(programClass, null, promptTokens);
+  forecast.grew(programClass, contextTokens === 0 ? promptTokens : contextTokens, grown);
+  if (contextTokens === 0) return;
+  if (growth.turns >= GROWTH_WINDOW_TURNS) {
+    growth.tokens /= 2;
+    growth.turns /= 2;
+  }
+  growth.tokens += Math.max(0, grown - contextTokens);
+  growth.turns += 1;
 };
 
 /** Modifies `state`. */
