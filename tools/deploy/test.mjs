@@ -32,6 +32,7 @@ const metricsPage = async () => {
     engines: new Map([['engine-0', true]]),
     pool: { engines: [], programs: 0, queuedTurns: 0, deferredTurns: 0 },
     pinsHeld: 0,
+    jobs: { waiting: 0 },
     journalRows: 0,
     spans: { exportedSpans: 0, droppedSpans: 0, failedSpans: 0, queuedSpans: 0 },
   });

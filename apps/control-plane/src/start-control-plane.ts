@@ -58,20 +58,7 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
   try {
     const { host, port } = foundation.config.HOLDFAST_HTTP_ADDRESS;
     app.disable('x-powered-by');
-    const metrics = app.get(ServiceMetrics, { strict: false });
-    app.use(countRequests(metrics));
-    app.use(
-      '/metrics',
-      metricsPage({
-        metrics,
-        services: app.get(ProgramServices, { strict: false }),
-        storage: app.get<Storage>(STORAGE, { strict: false }),
-        controlPlane: app.get(ControlPlane),
-        authenticator: app.get(Authenticator, { strict: false }),
-        telemetry: foundation.telemetry,
-        logger: foundation.logger,
-      }),
-    );
+    serveMetrics(app, foundation);
     app.use(
       '/v1',
       openAiRoutes({
@@ -114,6 +101,25 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
     await stop();
     throw error;
   }
+};
+
+/** Counts every request, and serves the page of the counts. */
+const serveMetrics = (app: NestExpressApplication, { telemetry, logger }: Foundation): void => {
+  const metrics = app.get(ServiceMetrics, { strict: false });
+  app.use(countRequests(metrics));
+  app.use(
+    '/metrics',
+    metricsPage({
+      metrics,
+      services: app.get(ProgramServices, { strict: false }),
+      storage: app.get<Storage>(STORAGE, { strict: false }),
+      jobs: app.get(ServiceJobs, { strict: false }),
+      controlPlane: app.get(ControlPlane),
+      authenticator: app.get(Authenticator, { strict: false }),
+      telemetry,
+      logger,
+    }),
+  );
 };
 
 const httpsOptions = (config: Config): { readonly httpsOptions?: TlsFiles } => {

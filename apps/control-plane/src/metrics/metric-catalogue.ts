@@ -145,6 +145,11 @@ export const metricCatalogue = {
     labels: ['queue'],
   },
   holdfast_pins_held: { type: 'gauge', help: 'Pins that are held now.' },
+  holdfast_jobs: {
+    type: 'gauge',
+    help: 'Jobs, by state: waiting, delayed, active, completed, deadLetter. Absent while their store does not answer.',
+    labels: ['state'],
+  },
   holdfast_journal_rows: { type: 'gauge', help: 'Rows that wait to be written to PostgreSQL.' },
   holdfast_spans_total: {
     type: 'counter',

@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
 import { isService } from '../identity/identity.js';
 import { serviceOnly } from '../identity/identity-errors.js';
+import type { ServiceJobs } from '../jobs/service-jobs.js';
 import type { ControlPlane } from '../lifecycle/control-plane.js';
 import type { Storage } from '../persistence/storage.js';
 import type { ProgramServices } from '../programs/program-services.js';
@@ -15,6 +16,7 @@ export interface MetricsPageOptions {
   readonly metrics: ServiceMetrics;
   readonly services: ProgramServices;
   readonly storage: Storage;
+  readonly jobs: ServiceJobs;
   readonly controlPlane: ControlPlane;
   readonly authenticator: Authenticator;
   readonly telemetry: Telemetry;
@@ -32,7 +34,7 @@ export const metricsPage =
     const answer = async (): Promise<string> => {
       const identity = await authenticator.authenticate(bearerToken(request.headers.authorization));
       if (!isService(identity)) throw serviceOnly(identity);
-      return metrics.page(stateOf(options));
+      return metrics.page({ ...stateOf(options), jobs: await jobCounts(options.jobs) });
     };
     answer().then(
       (page) => response.writeHead(200, { 'content-type': metrics.contentType }).end(page),
@@ -46,7 +48,24 @@ export const metricsPage =
     );
   };
 
-const stateOf = ({ services, storage, controlPlane, telemetry }: MetricsPageOptions): ServiceState => ({
+/** A store of jobs that is away must not take the page with it: a scrape has 10 s by default. */
+const JOBS_DEADLINE_MS = 2_000;
+
+const jobCounts = async (jobs: ServiceJobs): Promise<ServiceState['jobs']> => {
+  let timer: NodeJS.Timeout | undefined;
+  const late = new Promise<null>((resolve) => {
+    timer = setTimeout(() => resolve(null), JOBS_DEADLINE_MS);
+  });
+  try {
+    return await Promise.race([jobs.queue.counts(), late]);
+  } catch {
+    return null; // Seen as absent values; the queue logs why.
+  } finally {
+    clearTimeout(timer);
+  }
+};
+
+const stateOf = ({ services, storage, controlPlane, telemetry }: MetricsPageOptions): Omit<ServiceState, 'jobs'> => ({
   checks: controlPlane.status,
   isLeaseHeld: storage.lease.isHeld,
   engines: services.pool.engines.presence,

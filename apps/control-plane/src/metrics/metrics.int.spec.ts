@@ -73,6 +73,9 @@ describe('the metrics page', () => {
     expect(value(samples, 'holdfast_engine_kv_blocks', { engine: 'engine-0' })).toBeGreaterThan(0);
     expect(value(samples, 'holdfast_lease_held')).toBe(1);
     expect(samples.filter(({ name }) => name === 'holdfast_check').map((check) => check.value)).toEqual([1, 1, 1, 1]);
+    const states = samples.filter(({ name }) => name === 'holdfast_jobs').map(({ labels }) => labels['state']);
+    expect(states).toEqual(expect.arrayContaining(['waiting', 'active', 'deadLetter']));
+    expect(value(samples, 'holdfast_jobs', { state: 'deadLetter' })).toBe(0);
     for (const name of ['holdfast_programs_live', 'holdfast_pins_held', 'holdfast_turns_waiting']) {
       expect({ name, value: value(samples, name) }).toEqual({ name, value: 0 });
     }

@@ -11,6 +11,8 @@ export interface ServiceState {
   readonly engines: ReadonlyMap<string, boolean>;
   readonly pool: KernelView;
   readonly pinsHeld: number;
+  /** Null: their store did not answer in time. */
+  readonly jobs: Readonly<Record<string, number>> | null;
   readonly journalRows: number;
   readonly spans: SpanExportStats;
 }
@@ -30,6 +32,8 @@ export const setState = (metrics: ServiceMetrics, state: ServiceState): void => 
   metrics.set('holdfast_turns_waiting', pool.queuedTurns, { queue: 'queued' });
   metrics.set('holdfast_turns_waiting', pool.deferredTurns, { queue: 'deferred' });
   metrics.set('holdfast_pins_held', state.pinsHeld);
+  metrics.clear('holdfast_jobs');
+  for (const [name, jobs] of Object.entries(state.jobs ?? {})) metrics.set('holdfast_jobs', jobs, { state: name });
   metrics.set('holdfast_journal_rows', state.journalRows);
   metrics.clear('holdfast_spans_total');
   metrics.count('holdfast_spans_total', { result: 'exported' }, spans.exportedSpans);
