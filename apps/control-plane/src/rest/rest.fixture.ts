@@ -1,6 +1,6 @@
 /** REST as a test calls it, and what it acts on. */
 import { randomUUID } from 'node:crypto';
-import { mkdtemp } from 'node:fs/promises';
+import { mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { KeyRole } from '@holdfast/persistence';
@@ -60,11 +60,16 @@ export class RestClient {
   }
 }
 
-/** Starts a plane that wants keys. */
-export const startGuardedPlane = async (databaseUrl: string): Promise<TestPlane> => {
+/** Starts a plane that wants keys; after another one, with its pool and its first key. */
+export const startGuardedPlane = async (
+  databaseUrl: string,
+  before?: Pick<TestPlane, 'pool' | 'adminKey'>,
+): Promise<TestPlane> => {
   const folder = await mkdtemp(join(tmpdir(), 'holdfast-rest-'));
+  if (before !== undefined) await writeFile(join(folder, 'admin.key'), before.adminKey);
   return startTestPlane({
     databaseUrl,
+    ...(before === undefined ? {} : { pool: before.pool }),
     engines: [{}, {}],
     env: {
       HOLDFAST_AUTH: 'keys',

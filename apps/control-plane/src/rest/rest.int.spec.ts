@@ -177,6 +177,36 @@ describe('a change', () => {
   });
 });
 
+describe('a restart', () => {
+  it('keeps registered engines, priorities, and the answers to changes that are sent again', async () => {
+    // On a database that has keys already, the first key is one of them.
+    const first = await startGuardedPlane(postgres.url, { pool: `pool-${randomUUID()}`, adminKey: plane.adminKey });
+    const before = adminOf(first);
+    const programId = `prg-${randomUUID()}`;
+    await runProgram(first, first.adminKey, programId);
+    const engines = `/pools/${first.pool}/engines`;
+    await before.call('POST', engines, { body: { address: '127.0.0.1:7997', kvControlAddress: null } });
+    await before.call('PUT', `/programs/${programId}/priority`, {
+      body: { priority: -1 },
+      headers: { 'if-match': '*' },
+    });
+    const end = { body: { outcome: 'completed', message: 'enough' }, headers: { 'idempotency-key': randomUUID() } };
+    const other = `prg-${randomUUID()}`;
+    await runProgram(first, first.adminKey, other);
+    const ended = await before.call('POST', `/programs/${other}/end`, end);
+    await first.stop();
+
+    const second = await startGuardedPlane(postgres.url, first);
+    const after = adminOf(second);
+    const { items } = (await after.get(engines)).body;
+    expect(items.map(({ engineId }: { engineId: string }) => engineId)).toContain('127.0.0.1:7997');
+    expect((await after.get(`/programs/${programId}`)).body).toMatchObject({ state: 'toolCall', priority: -1 });
+    const again = await after.call('POST', `/programs/${other}/end`, end);
+    expect([again.status, again.body]).toEqual([200, ended.body]);
+    await second.stop();
+  });
+});
+
 describe('a key', () => {
   it('works until it is revoked, in its own tenant and role', async () => {
     const viewer = await keyOf(plane, 'works', 'viewer');
