@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import OpenAI, { APIError, AuthenticationError, BadRequestError, NotFoundError } from 'openai';
+import type { RunnableToolFunctionWithParse } from 'openai/lib/RunnableFunction';
 import type { ChatCompletionMessageParam } from 'openai/resources/chat/completions';
 import { baseUrl, openAiTools, served, toolOutput } from './served.fixture.js';
 
@@ -40,19 +41,21 @@ describe('the openai package for Node', () => {
       stream: true,
       stream_options: { include_usage: true },
       messages: [{ role: 'user', content: 'Look around.' }],
-      tools: openAiTools.map(({ function: { name, description, parameters } }) => ({
-        type: 'function' as const,
-        function: {
-          name,
-          description,
-          parameters: { ...parameters },
-          parse: (text: string) => JSON.parse(text) as object,
-          function: (args: object) => {
-            calls.push(name);
-            return toolOutput(name, args);
+      tools: openAiTools.map(
+        ({ function: { name, description, parameters } }): RunnableToolFunctionWithParse<object> => ({
+          type: 'function',
+          function: {
+            name,
+            description,
+            parameters: structuredClone<object>(parameters),
+            parse: (text: string) => JSON.parse(text) as object,
+            function: (args: object) => {
+              calls.push(name);
+              return toolOutput(name, args);
+            },
           },
-        },
-      })),
+        }),
+      ),
     });
     const text = await runner.finalContent();
     expect(calls).toHaveLength(served.callsPerTask);

@@ -30,7 +30,13 @@ interface Container {
   readonly ports?: readonly { readonly name: string; readonly containerPort: number }[];
   readonly securityContext: object;
   readonly resources: { readonly requests: object; readonly limits: object };
-  readonly [probe: `${string}Probe`]: { readonly httpGet: { readonly path: string; readonly port: string } };
+  readonly startupProbe: Probe;
+  readonly livenessProbe: Probe;
+  readonly readinessProbe: Probe;
+}
+
+interface Probe {
+  readonly httpGet: { readonly path: string; readonly port: string };
 }
 
 interface PodSpec {
@@ -40,7 +46,7 @@ interface PodSpec {
 
 type DeploymentManifest = Manifest & { readonly spec: { readonly template: { readonly spec: PodSpec } } };
 
-const deployments = manifests.filter(({ kind }) => kind === 'Deployment') as readonly DeploymentManifest[];
+const deployments = manifests.filter((manifest): manifest is DeploymentManifest => manifest.kind === 'Deployment');
 const shared = (manifests.find(({ kind }) => kind === 'ConfigMap') as unknown as { data: Record<string, string> }).data;
 
 const SECRET_URL = 'postgresql://holdfast:secret@postgres:5432/holdfast';

@@ -106,9 +106,21 @@ const knowing = (world: readonly Context[]): PolicyProfile => {
   const profile = parsePolicy('holdfast');
   const { retention } = profile;
   const program: PolicyFact['program'] = {
-    programId: 'past', tenantId: 'lab', programClass: 'c', arrivedAt: instant(0), expectedTurns: null, expectedTokens: null,
-    contextTokens: 0, turnsFinished: 1, attainedTokens: 0, lastTurnFinishedAt: null, openToolCalls: new Map(), home: null, turn: null,
-  }; // prettier-ignore
+    programId: 'past',
+    tenantId: 'lab',
+    programClass: 'c',
+    arrivedAt: instant(0),
+    priority: 0,
+    expectedTurns: null,
+    expectedTokens: null,
+    contextTokens: 0,
+    turnsFinished: 1,
+    attainedTokens: 0,
+    lastTurnFinishedAt: null,
+    openToolCalls: new Map(),
+    home: null,
+    turn: null,
+  };
   return {
     ...profile,
     retention: {

@@ -69,9 +69,21 @@ const misled = (factor: number): PolicyProfile => {
   const profile = parsePolicy('holdfast');
   const { retention } = profile;
   const program = {
-    programId: 'past', tenantId: 'lab', programClass: 'c', arrivedAt: instant(0), expectedTurns: null, expectedTokens: null,
-    contextTokens: 0, turnsFinished: 1, attainedTokens: 0, lastTurnFinishedAt: null, openToolCalls: new Map(), home: null, turn: null,
-  }; // prettier-ignore
+    programId: 'past',
+    tenantId: 'lab',
+    programClass: 'c',
+    arrivedAt: instant(0),
+    priority: 0,
+    expectedTurns: null,
+    expectedTokens: null,
+    contextTokens: 0,
+    turnsFinished: 1,
+    attainedTokens: 0,
+    lastTurnFinishedAt: null,
+    openToolCalls: new Map(),
+    home: null,
+    turn: null,
+  };
   const initialState = (): unknown => {
     const state = retention.initialState();
     for (let call = 0; call < 100; call += 1) {
