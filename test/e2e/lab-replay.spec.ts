@@ -22,8 +22,11 @@ const PROGRAMS = Array.from({ length: 6 }, (_, index) => ({
   ],
 }));
 
-const lab = async (...args: string[]): Promise<{ readonly exitCode: number | null; readonly text: string }> => {
-  const process = new BuiltProcess({ entry: 'apps/lab/dist/main.js', args: ['replay', '--trace', trace, ...args] });
+const lab = async (
+  command: string,
+  ...args: string[]
+): Promise<{ readonly exitCode: number | null; readonly text: string }> => {
+  const process = new BuiltProcess({ entry: 'apps/lab/dist/main.js', args: [command, '--trace', trace, ...args] });
   const { exitCode } = await process.ended(TIMEOUT_MS);
   return { exitCode, text: process.output + process.log };
 };
@@ -43,7 +46,7 @@ describe('lab replay', () => {
     'runs the programs of a trace on a live service, with their tokens, gaps and tools',
     async () => {
       const where = ['--address', services.address, '--rate', '3600', '--time-scale', String(TIME_SCALE)];
-      const { exitCode, text } = await lab(...where, '--out', folder);
+      const { exitCode, text } = await lab('replay', ...where, '--out', folder);
       expect([exitCode, text]).toEqual([0, expect.stringContaining('6 of 6 programs finished, 18 turns')]);
       const { result } = JSON.parse(readFileSync(join(folder, 'replay.json'), 'utf8')) as {
         readonly result: Readonly<Record<string, number> & { readonly jctSeconds: { readonly mean: number } }>;
@@ -57,9 +60,26 @@ describe('lab replay', () => {
         promptTokens,
         outputTokens: 210,
       });
-      // Whole blocks of what a prompt shares: 800 tokens of the second, 896 of the third, if nothing was evicted.
-      expect(result['cachedTokens']).toBeGreaterThan(0);
-      expect(result['cachedTokens']).toBeLessThanOrEqual(6 * (800 + 896));
+      // Memory is ample, so the same is cached as in the simulator: whole blocks of 800 and of 910 shared tokens.
+      const simulated = await lab(
+        'simulate',
+        '--policies',
+        'holdfast',
+        '--load',
+        '0.1',
+        '--workers',
+        '1',
+        '--out',
+        folder,
+      );
+      expect(simulated.exitCode).toBe(0);
+      const { rows } = JSON.parse(readFileSync(join(folder, 'summary.json'), 'utf8')) as {
+        readonly rows: readonly Readonly<Record<string, number>>[];
+      };
+      for (const figure of ['promptTokens', 'cachedTokens', 'recomputedTokens', 'outputTokens']) {
+        expect([figure, result[figure]]).toEqual([figure, rows[0]![figure]]);
+      }
+      expect(result['cachedTokens']).toBe(6 * (800 + 896));
       expect(result.jctSeconds.mean).toBeGreaterThanOrEqual(5);
       const holdfast = new Holdfast({ address: services.address });
       const programs: ProgramInfo[] = [];
@@ -81,7 +101,7 @@ describe('lab replay', () => {
   it(
     'says at once that no service answers',
     async () => {
-      const { exitCode, text } = await lab('--address', '127.0.0.1:1', '--rate', '10');
+      const { exitCode, text } = await lab('replay', '--address', '127.0.0.1:1', '--rate', '10');
       expect(exitCode).toBe(2);
       expect(text).toContain('--address is 127.0.0.1:1, where no service answers');
     },

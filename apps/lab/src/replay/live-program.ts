@@ -90,7 +90,12 @@ class DrawnContext {
   /** Modifies state. The prompt of the next turn. A real engine may have answered with fewer tokens than recorded. */
   prompt({ promptTokens, sharedTokens }: RecordedTurn): readonly number[] {
     const kept = this.#ids.slice(0, sharedTokens);
-    while (kept.length < promptTokens) kept.push(this.#stream.integer(LOWEST_ID, HIGHEST_ID));
+    const forgotten = this.#ids[kept.length];
+    while (kept.length < promptTokens) {
+      const id = this.#stream.integer(LOWEST_ID, HIGHEST_ID);
+      // By chance it would share one token more than the trace says.
+      if (kept.length > sharedTokens || id !== forgotten) kept.push(id);
+    }
     this.#ids = kept;
     return kept;
   }
