@@ -25,7 +25,7 @@ const ENGINE: ShapeOf<EngineFacts> = {
 }; // prettier-ignore
 const FACT: Shape = {
   type: 'any', program: PROGRAM, tool: 'any', duration: 'any', inferred: 'any', turn: TURN, wasEvicted: 'any',
-  queueDelay: 'any', uncachedTokens: 'any', outputTokens: 'any', completed: 'any',
+  queueDelay: 'any', uncachedTokens: 'any', outputTokens: 'any', completed: 'any', elapsed: 'any', told: 'any',
 }; // prettier-ignore
 const ORDERING: ShapeOf<OrderingView> = { program: PROGRAM, turn: TURN, isPinned: 'any', now: 'any' };
 const RETENTION: ShapeOf<RetentionView> = {
