@@ -41,6 +41,5 @@ export const buildChunks = (
     logger,
     onUse: (use) => metrics.chunksUsed(use),
     onRemoved: (_variant, reason) => metrics.count('holdfast_chunk_variants_removed_total', { reason }),
-    onPlanned: () => undefined,
   });
 };

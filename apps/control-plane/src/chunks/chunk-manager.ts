@@ -48,8 +48,6 @@ export interface ChunkManagerOptions {
   readonly logger: Logger;
   readonly onUse: (use: wire.ChunkUse) => void;
   readonly onRemoved: (variant: Variant, reason: string) => void;
-  /** A turn was planned: what could be built for the next one? */
-  readonly onPlanned: (planned: PlannedTurn) => void;
 }
 
 /** An engine of one epoch, being watched. */
@@ -81,21 +79,14 @@ export class ChunkManager {
     this.#planner = createPlanner(options.planner);
   }
 
+  /** Salts and quotas. */
+  get tenants(): ChunkTenants {
+    return this.#options.tenants;
+  }
+
   /** Shelves of the engines that are attached and reconciled. */
   get shelves(): readonly EngineShelf[] {
     return [...this.#watched.values()].flatMap(({ shelf }) => shelf ?? []);
-  }
-
-  /** The operations of an engine while it is attached and reconciled. */
-  operationsOf(engineId: EngineId): ChunkOperations | undefined {
-    const watched = this.#watched.get(engineId);
-    if (watched?.shelf == null) return undefined;
-    return this.#options.attached().find((engine) => engine.engineId === engineId)?.client.chunks;
-  }
-
-  /** Quality controllers with what they are for. */
-  qualities(): ReadonlyMap<string, QualityController> {
-    return this.#qualities;
   }
 
   /** Modifies state. The set of attached engines changed. */
@@ -147,7 +138,6 @@ export class ChunkManager {
       draw: this.#options.random(),
     });
     this.#planned.set(turn, planned);
-    this.#options.onPlanned(planned);
     return planned.work;
   }
 

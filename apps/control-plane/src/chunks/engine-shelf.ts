@@ -58,11 +58,6 @@ export class EngineShelf {
     });
   }
 
-  /** Bytes of all variants. */
-  get usedBytes(): number {
-    return this.#store.usedBytes;
-  }
-
   /** Bytes of a tenant's variants. */
   usedBytesOf(tenantId: string): number {
     return this.#store.usedBytesOf(tenantId);
@@ -81,6 +76,11 @@ export class EngineShelf {
   /** Generation of a variant; 0 for any, when it is not known. */
   generationOf(variantId: string): bigint {
     return this.#known.get(variantId)?.generation ?? 0n;
+  }
+
+  /** What keeping a variant is worth now, for each byte of it. */
+  worthOf(variantId: string): number {
+    return this.#store.worthOf(variantId);
   }
 
   /** Modifies state: a chunk is asked for behind others. */
@@ -125,10 +125,9 @@ export class EngineShelf {
   /** Modifies state: the engine has stored these. Rows follow. */
   stored(fresh: readonly KnownVariant[]): void {
     for (const one of fresh) this.#put(one);
-    const kept = fresh.filter(
-      ({ variant }) => this.#known.get(variant.id)?.generation === this.generationOf(variant.id),
-    );
-    const rows = kept.filter(({ variant }) => this.#known.has(variant.id)).map((one) => toRow(this.engineId, one));
+    // What did not fit has left again.
+    const kept = fresh.filter(({ variant }) => this.#known.has(variant.id));
+    const rows = kept.map((one) => toRow(this.engineId, one));
     if (rows.length > 0) this.#write(() => this.#options.repository.put(rows));
   }
 

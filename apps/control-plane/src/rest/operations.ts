@@ -1,6 +1,7 @@
 /** The table of all operations: their paths, roles and schemas. Requests, the document and the tests read it. */
 import type { Operation } from './operation.js';
 import { auditOperations } from './operations/audit.js';
+import { chunkOperations } from './operations/chunks.js';
 import { historyOperations } from './operations/history.js';
 import { jobOperations } from './operations/jobs.js';
 import { keyOperations } from './operations/keys.js';
@@ -19,6 +20,7 @@ export const operations: readonly Operation[] = [
   ...policyOperations,
   ...toolOperations,
   ...jobOperations,
+  ...chunkOperations,
   ...tenantOperations,
   ...keyOperations,
   ...auditOperations,

@@ -108,6 +108,12 @@ export class VariantStore {
     return removals;
   }
 
+  /** What keeping a variant is worth now, for each byte of it; 0 for one that is not here. */
+  worthOf(id: VariantId): number {
+    const variant = this.#variants.get(id);
+    return variant === undefined ? 0 : this.options.eviction.worth(variant, this.#tick);
+  }
+
   /** Bytes that the variants of a tenant take. */
   usedBytesOf(tenant: string): number {
     return this.#tenantBytes.get(tenant) ?? 0;

@@ -1,0 +1,176 @@
+import { z } from 'zod';
+import type { Identity } from '../../identity/identity.js';
+import { changes, reads, type Operation } from '../operation.js';
+import { pageOfSorted } from '../page-of-sorted.js';
+import { requireVersion, versionConflict } from '../read-request.js';
+import type { RestContext } from '../rest-context.js';
+import { count, pageOf, pageQuery, pageSchema, tenantId, time, timeText } from '../schemas/fields.js';
+import { named } from '../schemas/named.js';
+import { listedTenant } from '../whose.js';
+import { findTenant } from './tenants.js';
+
+const tag = 'chunks';
+const params = z.strictObject({ tenantId });
+const sourceText = z.string('1 to 256 characters').min(1, '1 to 256 characters').max(256, '1 to 256 characters');
+const versionText = z.string('1 to 128 characters').min(1, '1 to 128 characters').max(128, '1 to 128 characters');
+const quotaField = z
+  .int('0 to 10^15')
+  .min(0, '0 to 10^15')
+  .max(1e15, '0 to 10^15')
+  .nullable()
+  .meta({ description: "Bytes in each engine; null is the service's default." });
+
+const variantSchema = named(
+  'ChunkVariant',
+  z.strictObject({
+    variantId: z.string(),
+    engineId: z.string(),
+    tenantId: z.string(),
+    chunkId: z.string().meta({ description: 'The same for the same text, source, version, salt and model.' }),
+    name: z.string().meta({ description: 'As the application named the chunk.' }),
+    source: z.string(),
+    sourceVersion: z.string(),
+    foundation: z
+      .enum(['bare', 'system', 'neutral'])
+      .meta({ description: 'What stood before it: nothing, a system prompt, or several contexts in the mean.' }),
+    preceding: z.array(z.string()).meta({ description: 'Chunks that preceded it when it was computed.' }),
+    lengthTokens: count,
+    sizeBytes: count,
+    value: z.number().meta({ description: 'What keeping it is worth, a byte; the least leaves first.' }),
+    storedAt: time,
+  }),
+);
+
+const quotaSchema = named(
+  'ChunkQuota',
+  z.strictObject({ tenantId: z.string(), quotaBytes: quotaField, usedBytes: z.record(z.string(), count) }),
+);
+
+/** Stored KV of chunks: what there is, what it is worth, throwing it away, quotas. */
+export const chunkOperations: readonly Operation[] = [
+  reads({
+    id: 'listChunkVariants',
+    tag,
+    path: '/chunks',
+    summary: 'Stored KV of chunks in the engines that are attached, by variant.',
+    role: 'viewer',
+    params: null,
+    query: z.strictObject({
+      ...pageQuery,
+      tenantId: tenantId.optional().meta({ description: "Only this tenant's; for keys that see all." }),
+      source: sourceText.optional(),
+    }),
+    answer: named('ChunkVariantPage', pageSchema(variantSchema)),
+    handle: async ({ services }, { identity, query }) => {
+      const tenant = listedTenant(identity, query.tenantId);
+      const all = services.chunks.shelves.flatMap((shelf) =>
+        shelf.variants().map((known) => ({ known, engineId: shelf.engineId, value: shelf.worthOf(known.variant.id) })),
+      );
+      const listed = all.filter(
+        ({ known: { variant } }) =>
+          (tenant === undefined || variant.chunk.tenant === tenant) &&
+          (query.source === undefined || variant.chunk.source === query.source),
+      );
+      const { items, nextPageToken } = pageOfSorted(listed, pageOf(query), ({ known }) => known.variant.id);
+      const body = items.map(({ known: { variant, name, storedAt }, engineId, value }) => ({
+        variantId: variant.id,
+        engineId,
+        tenantId: variant.chunk.tenant,
+        chunkId: variant.chunk.id,
+        name,
+        source: variant.chunk.source,
+        sourceVersion: variant.chunk.sourceVersion,
+        foundation: variant.context.foundation,
+        preceding: variant.context.chunks.map(({ id }) => id),
+        lengthTokens: variant.lengthTokens,
+        sizeBytes: variant.sizeBytes,
+        value,
+        storedAt: timeText(storedAt),
+      }));
+      return { body: { items: body, nextPageToken } };
+    },
+  }),
+  changes({
+    id: 'invalidateChunks',
+    method: 'POST',
+    tag,
+    path: '/tenants/{tenantId}/chunks/invalidate',
+    summary: 'Throws away the stored KV of a source, and what was computed in its sight.',
+    description: 'With keepSourceVersion, every version but this one.',
+    role: 'operator',
+    params,
+    query: null,
+    body: named('ChunkInvalidation', z.strictObject({ source: sourceText, keepSourceVersion: versionText.optional() })),
+    answer: named('InvalidatedChunks', z.strictObject({ variants: count })),
+    handle: async (context, { identity, params: asked, body }) => {
+      await findTenant(context, identity, asked.tenantId);
+      let variants = 0;
+      for (const shelf of context.services.chunks.shelves) {
+        variants += shelf.invalidate(
+          ({ variant: { chunk } }) =>
+            chunk.tenant === asked.tenantId &&
+            chunk.source === body.source &&
+            chunk.sourceVersion !== body.keepSourceVersion,
+        ).length;
+        await shelf.settled();
+      }
+      const change = {
+        target: `chunks/${body.source}`,
+        ofTenant: asked.tenantId,
+        details: { keepSourceVersion: body.keepSourceVersion ?? null, variants },
+      };
+      return { body: { variants }, change };
+    },
+  }),
+  reads({
+    id: 'getChunkQuota',
+    tag,
+    path: '/tenants/{tenantId}/chunk-quota',
+    summary: "What a tenant's chunks may take, and what they take in each engine.",
+    role: 'viewer',
+    params,
+    query: null,
+    answer: quotaSchema,
+    hasVersion: true,
+    handle: (context, { identity, params: asked }) => quotaOf(context, identity, asked.tenantId),
+  }),
+  changes({
+    id: 'changeChunkQuota',
+    method: 'PUT',
+    tag,
+    path: '/tenants/{tenantId}/chunk-quota',
+    summary: "Changes what a tenant's chunks may take; what is above it leaves at once, least worthy first.",
+    role: 'admin',
+    isServiceOnly: true,
+    params,
+    query: null,
+    body: named('ChunkQuotaChange', z.strictObject({ quotaBytes: quotaField })),
+    needsVersion: true,
+    hasVersion: true,
+    answer: quotaSchema,
+    handle: async (context, { identity, params: asked, body, ifMatch }) => {
+      const { version } = await quotaOf(context, identity, asked.tenantId);
+      requireVersion(ifMatch, version);
+      const { chunks } = context.services;
+      if ((await chunks.tenants.change(asked.tenantId, Number(version), body)) === undefined) throw versionConflict();
+      for (const shelf of chunks.shelves) {
+        shelf.enforceQuota(asked.tenantId);
+        await shelf.settled();
+      }
+      const change = { target: `chunk-quota/${asked.tenantId}`, ofTenant: asked.tenantId, details: { ...body } };
+      return { ...(await quotaOf(context, identity, asked.tenantId)), change };
+    },
+  }),
+];
+
+const quotaOf = async (
+  context: RestContext,
+  identity: Identity,
+  asked: string,
+): Promise<{ readonly body: z.output<typeof quotaSchema>; readonly version: string }> => {
+  const { tenantId: found } = await findTenant(context, identity, asked);
+  const { chunks } = context.services;
+  const { quotaBytes, version } = await chunks.tenants.get(found);
+  const usedBytes = Object.fromEntries(chunks.shelves.map((shelf) => [shelf.engineId, shelf.usedBytesOf(found)]));
+  return { body: { tenantId: found, quotaBytes, usedBytes }, version: String(version) };
+};
