@@ -233,5 +233,8 @@ def _order(key: str) -> tuple[int, str, float]:
 
 
 def _best(rows: Sequence[Row], ttft: float) -> Row:
-    """The row of least KL that is fast enough."""
-    return min((row for row in rows if row.ttft <= ttft), key=lambda row: row.kl, default=rows[0])
+    """The row of least KL that is fast enough, of those that were measured on every item."""
+    items = max(row.items for row in rows)
+    return min(
+        (row for row in rows if row.ttft <= ttft and row.items == items), key=lambda row: row.kl, default=rows[0]
+    )
