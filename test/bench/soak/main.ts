@@ -13,7 +13,7 @@ import { runClient, type Manner, type SoakCounts } from './programs.js';
 const MODEL = 'sim-llama-3.1-8b';
 const TIME_SCALE = 20;
 /** Idle limit of programs, in real seconds: all have ended by the last look. */
-const IDLE_SECONDS = 10;
+const IDLE_SECONDS = 30;
 const STALL_SECONDS = 5;
 const MAX_GROWTH = 0.1;
 const SETTLE_MS = 45_000;

@@ -1,6 +1,6 @@
 /** Failures in the shape that OpenAI clients read. */
 import { DomainError, logErrorOnce, statusTable, toDomainError, type ErrorLogger } from '@holdfast/platform';
-import { toMillisCeil } from '@holdfast/scheduling';
+import { millis, toMillisCeil } from '@holdfast/scheduling';
 
 /** A failure as it goes over HTTP. */
 export interface OpenAiFailure {
@@ -54,9 +54,20 @@ const messageOf = (error: DomainError): string => {
   return error.reason === 'PROMPT_TOO_LONG' ? `${TOO_LONG}: ${error.message}` : error.message;
 };
 
+/** A program may end by its idle limit just before its next turn. Sent again, the request begins another one. */
+const repeatable = (error: DomainError): DomainError =>
+  error.reason === 'PROGRAM_ENDED'
+    ? new DomainError({
+        kind: 'unavailable',
+        reason: error.reason,
+        message: `${error.message}; send the request again`,
+        retryAfter: millis(100),
+      })
+    : error;
+
 /** A failure of the service; a bug is logged, once. */
 export const openAiFailure = (thrown: unknown, logger: ErrorLogger): OpenAiFailure => {
-  const error = toDomainError(thrown);
+  const error = repeatable(toDomainError(thrown));
   if (error.kind === 'internal') logErrorOnce(error, logger);
   const retryAfterMs = error.retryAfter === undefined ? null : toMillisCeil(error.retryAfter);
   return {
