@@ -21,7 +21,7 @@ const runSpecs = (patterns) => {
   const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
   const options = ['--config', 'test/clients/jest.config.mjs', '--verbose'];
   const reporters = ['--reporters=default', `--reporters=${join(repository, 'tools/count-reporter.mjs')}`];
-  const hasSucceeded = run([...jest, ...options, ...reporters, ...patterns], {
+  const hasSucceeded = run([...jest, ...patterns, ...options, ...reporters], {
     TEST_COUNTS_FILE: report,
     TEST_CLIENTS: JSON.stringify(layout()),
   });
