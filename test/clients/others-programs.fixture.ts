@@ -2,16 +2,12 @@
 import { execFile, spawn } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
+import { places } from './places.fixture.js';
 import { baseUrl, served } from './served.fixture.js';
 
 const DEADLINE_MS = 100_000;
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
 
-/** Where they lie; told by tools/clients/test.mjs. */
-const places = JSON.parse(process.env['TEST_CLIENTS'] ?? '{}') as {
-  readonly python: string;
-  readonly bin: string;
-};
 const exec = promisify(execFile);
 const limits = { timeout: DEADLINE_MS, maxBuffer: MAX_OUTPUT_BYTES };
 

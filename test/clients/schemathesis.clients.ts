@@ -8,19 +8,16 @@ import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { spawn } from 'node:child_process';
 import { createReadStream } from 'node:fs';
 import { mkdtemp, readdir, readFile, rm } from 'node:fs/promises';
-import { homedir, tmpdir } from 'node:os';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
+import { places } from './places.fixture.js';
 
 const MINUTES = 60_000;
 const EXAMPLES = 50;
 
-/** Where tools/clients/setup.mjs has put it. */
-const schemathesis = join(
-  process.env['HOLDFAST_CLIENTS_CACHE'] ?? join(homedir(), '.cache', 'holdfast', 'clients'),
-  'python/bin/st',
-);
+const schemathesis = join(places.venv, 'bin/st');
 
 let services: ServiceProcesses;
 let folder: string;

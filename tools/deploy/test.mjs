@@ -2,6 +2,7 @@
 // What needs no program but Node is in specs of the control plane (metrics/deploy-files, config/deployment).
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
+import { finish } from '../lib/test-runs.mjs';
 import { composeLoader, promtool } from './programs.mjs';
 
 const deploy = fileURLToPath(new URL('../../deploy/', import.meta.url));
@@ -77,5 +78,4 @@ for (const [title, check] of Object.entries(checks)) {
     console.error(`FAILED  ${title}\n${error.message}`);
   }
 }
-console.log(`${counts.passed} passed, ${counts.failed} failed`);
-process.exit(counts.failed === 0 ? 0 : 1);
+finish(counts);

@@ -1,38 +1,6 @@
 // `npm run test:jaeger`: builds Jaeger if needed, then runs the specs of test/jaeger. Ends with `N passed, N failed`.
-import { spawnSync } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
-import { repository } from './lib/paths.mjs';
+import { finish, runSpecs, succeeds } from '../lib/test-runs.mjs';
 
-const scratch = mkdtempSync(join(tmpdir(), 'holdfast-test-jaeger-'));
-
-const run = (args, env = {}) =>
-  spawnSync(process.execPath, args, {
-    cwd: repository,
-    stdio: ['ignore', 'inherit', 'inherit'],
-    env: { ...process.env, ...env },
-  }).status === 0;
-
-/** Counts of the specs. A run that wrote none, or failed without a failed test, counts as one failure. */
-const runSpecs = (patterns) => {
-  const report = join(scratch, 'counts.json');
-  const jest = ['--experimental-vm-modules', '--disable-warning=ExperimentalWarning', 'node_modules/jest/bin/jest.js'];
-  const options = ['--config', 'test/jaeger/jest.config.mjs', '--verbose'];
-  const reporters = ['--reporters=default', `--reporters=${join(repository, 'tools/count-reporter.mjs')}`];
-  const hasSucceeded = run([...jest, ...options, ...reporters, ...patterns], { TEST_COUNTS_FILE: report });
-  try {
-    const { passed, failed } = JSON.parse(readFileSync(report, 'utf8'));
-    return { passed, failed: failed === 0 && !hasSucceeded ? 1 : failed };
-  } catch (error) {
-    console.error(`no test report: ${error.message}`);
-    return { passed: 0, failed: 1 };
-  }
-};
-
-const isSetUp = run(['tools/jaeger/setup.mjs']);
+const isSetUp = succeeds(process.execPath, ['tools/jaeger/setup.mjs']);
 if (!isSetUp) console.error('Jaeger could not be set up, so none of these tests ran; what failed is above.');
-const { passed, failed } = isSetUp ? runSpecs(process.argv.slice(2)) : { passed: 0, failed: 1 };
-rmSync(scratch, { recursive: true, force: true });
-console.log(`${passed} passed, ${failed} failed`);
-process.exit(failed === 0 ? 0 : 1);
+finish(isSetUp ? runSpecs('jaeger', process.argv.slice(2)) : { passed: 0, failed: 1 });
