@@ -1,12 +1,13 @@
 /**
- * Carries a turn's answer to one HTTP client, as server-sent events or as one body, at the client's pace.
+ * Carries a turn's answer to one HTTP client, as server-sent events or as one body.
  *
- * Invariants: no status is sent before the turn is dispatched, so what fails until then has its own; nothing is written
- * while the socket's buffer is full; the books of the conversation are closed before the last byte.
+ * Invariants: no status is sent before the turn is dispatched, so what fails until then has its own; the books of the
+ * conversation are closed before the last byte.
  */
 import { DomainError } from '@holdfast/platform';
 import type { ServerResponse } from 'node:http';
-import type { TurnReader, TurnResult } from '../turns/live-turn.js';
+import type { TurnResult } from '../turns/live-turn.js';
+import { PacedReader } from '../turns/paced-reader.js';
 import type { TextDecoder } from '../turns/turn-relay.js';
 import { dispatchHeaders, resultFacts, resultHeaders, type TenantTurn } from './answer-facts.js';
 import { usageOf, type AnswerForm } from './answer-form.js';
@@ -32,31 +33,20 @@ export interface AnswerRelayOptions extends TenantTurn {
 }
 
 /** See the file header. */
-export class AnswerRelay implements TurnReader {
+export class AnswerRelay extends PacedReader {
   readonly #options: AnswerRelayOptions;
   #cursor = 0;
-  #isOpen = true;
-  #isBlocked = false;
-  #stopStallTimer: (() => void) | undefined;
 
   constructor(options: AnswerRelayOptions) {
+    super({ ...options, stream: options.response });
     this.#options = options;
-    options.response.on('drain', this.#onDrain);
-    options.turn.attach(this);
-    // The request to the engine goes out first: its work is what the client waits for.
-    setImmediate(() => this.advance());
-  }
-
-  /** True while the client's socket is full. */
-  get isBlocked(): boolean {
-    return this.#isBlocked;
   }
 
   /** Modifies state: writes what is there and fits. */
   advance(): void {
     const { turn, isStreamed } = this.#options;
     if (isStreamed && turn.dispatch !== null) this.#writeHead();
-    while (this.#isOpen && !this.#isBlocked) {
+    while (this.isOpen && !this.isBlocked) {
       if (isStreamed && this.#cursor < turn.output.length) this.#writePiece();
       else if (turn.result !== null) this.#finish(turn.result);
       else if (turn.error !== null) this.#fail(turn.error);
@@ -64,25 +54,9 @@ export class AnswerRelay implements TurnReader {
     }
   }
 
-  /** Modifies state: the client is gone, nothing more is written. */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#stopStallTimer?.();
-    this.#options.response.off('drain', this.#onDrain);
-    this.#options.turn.detach(this);
-  }
-
-  readonly #onDrain = (): void => {
-    this.#isBlocked = false;
-    this.#stopStallTimer?.();
-    this.advance();
-    this.#options.turn.readerReady();
-  };
-
   #writeHead(): void {
     const { response, form } = this.#options;
-    if (response.headersSent || !this.#isOpen) return;
+    if (response.headersSent || !this.isOpen) return;
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
       'cache-control': 'no-cache',
@@ -91,13 +65,13 @@ export class AnswerRelay implements TurnReader {
     });
     const head = form.head();
     if (head === null) response.flushHeaders();
-    else this.#write(eventOf(head));
+    else this.write(eventOf(head));
   }
 
   #writePiece(): void {
     const { text, form } = this.#options;
     const shown = text.push(this.#decodeMore());
-    if (shown !== '') this.#write(eventOf(form.text(shown)));
+    if (shown !== '') this.write(eventOf(form.text(shown)));
   }
 
   #decodeMore(): string {
@@ -105,12 +79,6 @@ export class AnswerRelay implements TurnReader {
     const ids = turn.output.view(this.#cursor, this.#cursor + MAX_PIECE_TOKENS);
     this.#cursor += ids.length;
     return decoder.push(ids);
-  }
-
-  #write(event: string): void {
-    if (this.#options.response.write(event) || this.#isBlocked) return;
-    this.#isBlocked = true;
-    this.#stopStallTimer = this.#options.startStallTimer();
   }
 
   #finish(result: TurnResult): void {

@@ -1,13 +1,12 @@
 /**
- * Carries a turn's events to one caller, at the caller's pace.
+ * Carries a turn's events to one caller.
  *
  * Invariants: events go out in the order queued, started, deltas, finished (or an error); each output token goes out
- * once; nothing is written while the stream's buffer is full, so what a slow caller costs is a cursor.
+ * once.
  */
 import type { program as wire } from '@holdfast/contracts';
 import type { DomainError } from '@holdfast/platform';
-import type { Writable } from 'node:stream';
-import type { LiveTurn, TurnReader } from './live-turn.js';
+import { PacedReader, type PacedReaderOptions } from './paced-reader.js';
 import { deltaMessage, finishedMessage, queuedMessage, startedMessage } from './turn-messages.js';
 
 /** Token ids in one delta at most: a caller that attaches late gets long output in pieces. */
@@ -19,74 +18,34 @@ export interface TextDecoder {
   end(): string;
 }
 
-/** One caller of a turn. */
-export interface TurnRelayOptions {
-  readonly turn: LiveTurn;
-  /** The caller's stream, in object mode. */
-  readonly stream: Writable;
+/** One caller of a turn; the stream is in object mode. */
+export interface TurnRelayOptions extends PacedReaderOptions {
   /** Ends the caller's stream with an error. */
   readonly fail: (error: DomainError) => void;
   /** For turns that came as messages. */
   readonly decoder?: TextDecoder;
-  /** Starts to count how long the caller takes nothing; returns what stops it. */
-  readonly startStallTimer?: () => () => void;
 }
 
 /** See the file header. */
-export class TurnRelay implements TurnReader {
+export class TurnRelay extends PacedReader {
   readonly #options: TurnRelayOptions;
   #cursor = 0;
   #queuedSent = false;
   #attemptSent = 0;
-  #isOpen = true;
-  #isBlocked = false;
-  #stopStallTimer: (() => void) | undefined;
 
   constructor(options: TurnRelayOptions) {
+    super(options);
     this.#options = options;
-    options.stream.on('drain', this.#onDrain);
-    options.turn.attach(this);
-    // A turn that was dispatched at once has its request to the engine on the way first: the engine's work is what the
-    // caller waits for.
-    setImmediate(() => this.advance());
-  }
-
-  /** True while the caller's stream is full. */
-  get isBlocked(): boolean {
-    return this.#isBlocked;
-  }
-
-  /** True until the last event was handed over or the caller left. */
-  get isOpen(): boolean {
-    return this.#isOpen;
   }
 
   /** Modifies state: writes what is there and fits. */
   advance(): void {
-    while (this.#isOpen && !this.#isBlocked) {
+    while (this.isOpen && !this.isBlocked) {
       const message = this.#next();
       if (message === null) return;
-      if (this.#options.stream.write(message)) continue;
-      this.#isBlocked = true;
-      this.#stopStallTimer = this.#options.startStallTimer?.();
+      this.write(message);
     }
   }
-
-  /** Modifies state: the caller is gone, nothing more is written. */
-  close(): void {
-    if (!this.#isOpen) return;
-    this.#isOpen = false;
-    this.#stopStallTimer?.();
-    this.#options.stream.off('drain', this.#onDrain);
-    this.#options.turn.detach(this);
-  }
-
-  readonly #onDrain = (): void => {
-    this.#isBlocked = false;
-    this.#stopStallTimer?.();
-    this.advance();
-    this.#options.turn.readerReady();
-  };
 
   #next(): wire.RunTurnResponse | null {
     const { turn } = this.#options;
