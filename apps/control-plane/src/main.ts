@@ -35,13 +35,19 @@ const main = async (): Promise<void> => {
     process.stdout.write(`${JSON.stringify(describeConfig(config), null, 2)}\n`);
     return;
   }
+  // Everything is written and closed by then. What a library still waits for (the job queue, for a database that is gone)
+  // must not keep the process.
+  process.exit(await runToEnd(config));
+};
+
+const runToEnd = async (config: Config): Promise<number> => {
   try {
-    process.exitCode = await runService(config);
+    return await runService(config);
   } catch (error) {
     process.stderr.write(
       `the control plane could not start: ${error instanceof Error ? error.message : String(error)}\n`,
     );
-    process.exitCode = 1;
+    return 1;
   }
 };
 
