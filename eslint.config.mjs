@@ -8,7 +8,11 @@ import tseslint from 'typescript-eslint';
 const kernelKinds = ['kind:kernel'];
 const boundaries = [
   { sourceTag: 'kind:kernel', onlyDependOnLibsWithTags: [], bannedExternalImports: ['*'] },
-  { sourceTag: 'kind:simulation', onlyDependOnLibsWithTags: kernelKinds, bannedExternalImports: ['*'] },
+  {
+    sourceTag: 'kind:simulation',
+    onlyDependOnLibsWithTags: kernelKinds,
+    allowedExternalImports: ['simple-statistics'],
+  },
   { sourceTag: 'kind:contract', onlyDependOnLibsWithTags: [], bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg'] },
   {
     sourceTag: 'kind:platform',

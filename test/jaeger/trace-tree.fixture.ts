@@ -75,7 +75,10 @@ export class TraceTree {
 
   /** Spans directly below, in the order of their starts. */
   children(of: TreeSpan): readonly TreeSpan[] {
-    return this.spans.filter(({ parentId }) => parentId === of.id).sort((one, other) => one.startsAt - other.startsAt);
+    // Starts are whole milliseconds: of those in the same one, what ended first came first.
+    const inTime = (one: TreeSpan, other: TreeSpan): number =>
+      one.startsAt - other.startsAt || one.endsAt - other.endsAt;
+    return this.spans.filter(({ parentId }) => parentId === of.id).sort(inTime);
   }
 
   /** The whole tree as text: a line a span, two blanks a level, siblings in the order of their text. */

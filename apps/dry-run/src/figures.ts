@@ -1,13 +1,7 @@
-import type { FinishedTurnRecord, ProgramRecord } from '@holdfast/simulation';
-import { mean, quantileSorted } from 'simple-statistics';
+import { distributionOf, type Distribution, type FinishedTurnRecord, type ProgramRecord } from '@holdfast/simulation';
 
-/** Mean and quantiles, in seconds to the microsecond; all zero without values. */
-export interface Distribution {
-  readonly mean: number;
-  readonly p50: number;
-  readonly p95: number;
-  readonly max: number;
-}
+/** In seconds to the microsecond; all zero without values. */
+export type RoundedDistribution = Omit<Distribution, 'p99'>;
 
 /** Gathers the figures of one policy while its programs run. */
 export class Figures {
@@ -37,9 +31,9 @@ export class Figures {
   /** Pure. */
   summary(): FiguresSummary {
     return {
-      jctSeconds: distributionOf(this.#jctSeconds),
-      ttftSeconds: distributionOf(this.#ttftSeconds),
-      queueWaitSeconds: distributionOf(this.#queueWaitSeconds),
+      jctSeconds: roundedOf(this.#jctSeconds),
+      ttftSeconds: roundedOf(this.#ttftSeconds),
+      queueWaitSeconds: roundedOf(this.#queueWaitSeconds),
       promptTokens: this.#promptTokens,
       cachedTokens: this.#cachedTokens,
       recomputedTokens: this.#recomputedTokens,
@@ -50,9 +44,9 @@ export class Figures {
 
 /** Times are from the submission of a turn, or from the arrival of a program. */
 export interface FiguresSummary {
-  readonly jctSeconds: Distribution;
-  readonly ttftSeconds: Distribution;
-  readonly queueWaitSeconds: Distribution;
+  readonly jctSeconds: RoundedDistribution;
+  readonly ttftSeconds: RoundedDistribution;
+  readonly queueWaitSeconds: RoundedDistribution;
   readonly promptTokens: number;
   readonly cachedTokens: number;
   /** Tokens of contexts that were computed again. */
@@ -60,15 +54,9 @@ export interface FiguresSummary {
   readonly outputTokens: number;
 }
 
-const distributionOf = (values: readonly number[]): Distribution => {
-  if (values.length === 0) return { mean: 0, p50: 0, p95: 0, max: 0 };
-  const sorted = [...values].sort((a, b) => a - b);
-  return {
-    mean: rounded(mean(sorted)),
-    p50: rounded(quantileSorted(sorted, 0.5)),
-    p95: rounded(quantileSorted(sorted, 0.95)),
-    max: rounded(sorted.at(-1) ?? 0),
-  };
+const roundedOf = (values: readonly number[]): RoundedDistribution => {
+  const { mean, p50, p95, max } = distributionOf(values);
+  return { mean: rounded(mean), p50: rounded(p50), p95: rounded(p95), max: rounded(max) };
 };
 
 const rounded = (seconds: number): number => Math.round(seconds * 1e6) / 1e6;

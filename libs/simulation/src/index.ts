@@ -48,3 +48,5 @@ export type { TraceReaderOptions } from './trace/trace-reader.js';
 export { TraceReader } from './trace/trace-reader.js';
 export type { Foreknowledge, PolicySetup } from './bounds/policy-setup.js';
 export { boundNames, infinitePinSpec, policySetup } from './bounds/policy-setup.js';
+export type { Distribution } from './lab/distribution.js';
+export { distributionOf } from './lab/distribution.js';

@@ -1,13 +1,9 @@
 import { homedir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 
 /** The module that Jaeger v2 is built from. Its own go.sum pins everything below it. */
 export const MODULE = 'github.com/jaegertracing/jaeger';
 export const VERSION = 'v1.76.0';
-
-/** The repository. */
-export const repository = fileURLToPath(new URL('../../..', import.meta.url)).replace(/\/$/, '');
 
 /** Where the program is kept: outside the repository, so that a fresh clone finds it again. */
 export const jaegerBinary = () => {

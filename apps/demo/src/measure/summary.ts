@@ -1,5 +1,5 @@
+import { distributionOf, type Distribution } from '@holdfast/simulation';
 import type { ReplayedProgram } from '../replay/replay-program.js';
-import { distributionOf, type Distribution } from './distribution.js';
 import type { PinCounts, PinTotals } from './pin-ledger.js';
 
 /** One policy on one workload: a row of `holdfast.lab.summary/v1`. All times are model time. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from '@jest/globals';
-import { distributionOf } from '../measure/distribution.js';
+import { distributionOf } from '@holdfast/simulation';
 import { summarise, type SummaryRow } from '../measure/summary.js';
 import { comparisonTable } from './comparison-table.js';
 import { verdictOf } from './verdict.js';

@@ -5,12 +5,18 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Duration } from '@holdfast/scheduling';
 import { Holdfast, isHoldfastError, type ProgramInfo, type TurnResult } from '@holdfast/sdk';
-import { planArrivals, planRecordedArrivals, withSizeHints, type Arrival } from '@holdfast/simulation';
+import {
+  distributionOf,
+  planArrivals,
+  planRecordedArrivals,
+  withSizeHints,
+  type Arrival,
+  type Distribution,
+} from '@holdfast/simulation';
 import Table from 'cli-table3';
 import type { ArrivalChoice } from '../cells/job.js';
 import { Interrupted, UsageError } from '../cli/exit.js';
 import { requireArrivals } from '../experiment/recorded-arrivals.js';
-import { distributionOf, type Distribution } from '../measure/distribution.js';
 import { writeWhole } from '../output/write-files.js';
 import { runLiveProgram } from '../replay/live-program.js';
 import { loadTrace, type ProgramSelection, type TraceArgument } from '../trace-files/load-trace.js';

@@ -1,7 +1,13 @@
-import type { Arrival, FinishedTurnRecord, ProgramRecord, SimulationResult } from '@holdfast/simulation';
+import {
+  distributionOf,
+  type Arrival,
+  type FinishedTurnRecord,
+  type ProgramRecord,
+  type SimulationResult,
+} from '@holdfast/simulation';
 import type { CellJob, CellResult } from '../cells/job.js';
 import type { CloseUpRecorder } from './close-up.js';
-import { distributionOf, percentilesOf, rounded } from './distribution.js';
+import { percentilesOf, rounded } from './percentiles.js';
 import type { PerfettoFile } from './perfetto-file.js';
 import { PinLedger } from './pin-ledger.js';
 

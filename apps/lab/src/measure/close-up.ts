@@ -1,7 +1,7 @@
 import type { Decision, Instant } from '@holdfast/scheduling';
 import type { FinishedTurnRecord } from '@holdfast/simulation';
 import type { ChosenPin, ChosenProgram, CloseUp } from './cell-detail.js';
-import { rounded } from './distribution.js';
+import { rounded } from './percentiles.js';
 import type { PinSpan } from './pin-ledger.js';
 import { TimeBins } from './time-bins.js';
 

@@ -1,4 +1,4 @@
-import type { Distribution } from './distribution.js';
+import type { Distribution } from '@holdfast/simulation';
 
 /** One trace, engine, policy, load and seed: a row of `holdfast.lab.summary/v1` (docs/schemas). */
 export interface SummaryRow {
