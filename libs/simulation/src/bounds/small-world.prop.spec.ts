@@ -1,8 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
-import { instant, micros, parsePolicy, seconds, type PolicyFact, type PolicyProfile } from '@holdfast/scheduling';
+import { micros, seconds, type PolicyProfile } from '@holdfast/scheduling';
 import fc from 'fast-check';
 import { createPool } from '../lab/pool.js';
 import { simulate } from '../lab/simulate.js';
+import { taughtPolicy } from '../lab/taught-policy.fixture.js';
 import type { Arrival } from '../lab/workload.js';
 import { engineProfile } from '../profiles/engine-profile.js';
 
@@ -102,43 +103,8 @@ const bestCostSeconds = (world: readonly Context[]): number => {
 };
 
 /** The policy as it is when it has seen each tool many times: durations are known. */
-const knowing = (world: readonly Context[]): PolicyProfile => {
-  const profile = parsePolicy('holdfast');
-  const { retention } = profile;
-  const program: PolicyFact['program'] = {
-    programId: 'past',
-    tenantId: 'lab',
-    programClass: 'c',
-    arrivedAt: instant(0),
-    priority: 0,
-    expectedTurns: null,
-    expectedTokens: null,
-    contextTokens: 0,
-    turnsFinished: 1,
-    attainedTokens: 0,
-    lastTurnFinishedAt: null,
-    openToolCalls: new Map(),
-    home: null,
-    turn: null,
-  };
-  return {
-    ...profile,
-    retention: {
-      ...retention,
-      initialState: () => {
-        const state = retention.initialState();
-        for (let call = 0; call < 100; call += 1) {
-          for (const { gapSeconds } of world) {
-            const fact = { type: 'toolCallEnded', program, tool: `takes ${gapSeconds} s`, inferred: false } as const;
-            retention.observe(state, { ...fact, duration: seconds(gapSeconds) }, instant(0));
-          }
-        }
-        retention.observe(state, { type: 'programEnded', program, completed: true }, instant(0));
-        return state;
-      },
-    },
-  };
-};
+const knowing = (world: readonly Context[]): PolicyProfile =>
+  taughtPolicy(new Map(world.map(({ gapSeconds }) => [`takes ${gapSeconds} s`, gapSeconds])));
 
 /** How much computing and waiting the policy costs at most, of the best that any order and any set of held contexts do. */
 const FACTOR = 2;

@@ -3,6 +3,7 @@ import { instant, micros, parsePolicy, seconds, type PolicyProfile } from '@hold
 import { engineProfile } from '../profiles/engine-profile.js';
 import { createPool } from './pool.js';
 import { simulate } from './simulate.js';
+import { taughtPolicy } from './taught-policy.fixture.js';
 import type { Arrival, RecordedTurn } from './workload.js';
 
 const TURNS = 5;
@@ -64,42 +65,14 @@ const run = (arrivals: readonly Arrival[], profile: PolicyProfile = parsePolicy(
 
 const usual = run(honest());
 
-/** The policy as it is after a hundred calls of each tool that took `factor` times as long as they will now. */
-const misled = (factor: number): PolicyProfile => {
-  const profile = parsePolicy('holdfast');
-  const { retention } = profile;
-  const program = {
-    programId: 'past',
-    tenantId: 'lab',
-    programClass: 'c',
-    arrivedAt: instant(0),
-    priority: 0,
-    expectedTurns: null,
-    expectedTokens: null,
-    contextTokens: 0,
-    turnsFinished: 1,
-    attainedTokens: 0,
-    lastTurnFinishedAt: null,
-    openToolCalls: new Map(),
-    home: null,
-    turn: null,
-  };
-  const initialState = (): unknown => {
-    const state = retention.initialState();
-    for (let call = 0; call < 100; call += 1) {
-      for (const [tool, length] of [
-        ['tool-0', 1],
-        ['tool-1', 12],
-      ] as const) {
-        // prettier-ignore
-        const fact = { type: 'toolCallEnded', program, tool, inferred: false } as const;
-        retention.observe(state, { ...fact, duration: seconds(length * factor) }, instant(0));
-      }
-    }
-    return state;
-  };
-  return { ...profile, retention: { ...retention, initialState } };
-};
+/** The policy as it is after calls of each tool that took `factor` times as long as they will now. */
+const misled = (factor: number): PolicyProfile =>
+  taughtPolicy(
+    new Map([
+      ['tool-0', factor],
+      ['tool-1', 12 * factor],
+    ]),
+  );
 
 describe('holdfast, when it is deceived', () => {
   it('gives memory back that programs hold who never return, and nobody else waits much longer', () => {
