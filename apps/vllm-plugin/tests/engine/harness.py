@@ -176,6 +176,16 @@ class Watch:
         with self._changed:
             return [_describe(event) for event in self._events]
 
+    def matching(self, word: str, count: int) -> list[str]:
+        """Those that hold the word, once at least so many have come: events follow the answers to calls."""
+
+        def found() -> list[str]:
+            return [change for change in map(_describe, self._events) if word in change]
+
+        self.wait_until(lambda: len(found()) >= count, f"{count} with {word}")
+        with self._changed:
+            return found()
+
     def sequences(self) -> list[int]:
         """The numbers of the events so far."""
         with self._changed:
