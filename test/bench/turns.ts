@@ -53,7 +53,11 @@ export const benchService = async (say: (what: string) => void): Promise<Service
   const services = new ServiceProcesses({
     engines: 1,
     timeScale: TIME_SCALE,
-    env: { NODE_OPTIONS: `--import ${preload}`, BENCH_LOOP_LAG_FILE: lagFile, HOLDFAST_POLICY: 'continuum' },
+    env: {
+      NODE_OPTIONS: `--import ${preload}`,
+      BENCH_LOOP_LAG_FILE: lagFile,
+      HOLDFAST_POLICY: process.env['HOLDFAST_POLICY'] ?? 'continuum',
+    },
     through: (address) => {
       engineAddress = address;
       return Promise.resolve(address);
