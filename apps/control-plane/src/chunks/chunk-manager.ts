@@ -108,7 +108,9 @@ export class ChunkManager {
 
   /** Modifies state. In which order a prompt holds its chunks. */
   arrange(tenantId: string, chunks: readonly LaidChunk[]): readonly LaidChunk[] {
-    if ([...this.#watched.values()].some(({ nonPrefix }) => nonPrefix)) return chunks;
+    // While no engine is attached, nobody knows what the next one can do: the caller's order holds, as its answer does.
+    const isOnlyPrefixes = ![...this.#watched.values()].some(({ nonPrefix }) => nonPrefix);
+    if (!isOnlyPrefixes || this.#options.attached().length === 0) return chunks;
     const order = this.#orders.get(tenantId) ?? new PrefixOrder<string>();
     remember(this.#orders, tenantId, order);
     const byKey = new Map(chunks.map((one) => [`${one.source}\n${one.tokenDigest}`, one]));
