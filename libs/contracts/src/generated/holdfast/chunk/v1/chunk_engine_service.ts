@@ -33,6 +33,11 @@ import {
   VariantSpec,
 } from "./chunk.js";
 
+/**
+ * One file for the whole service, as its requests and answers are read side by side; what is stored and planned is in
+ * chunk.proto.
+ */
+
 /** ShadowMode asks for a comparison with a full recompute, made after the answer. */
 export enum ShadowMode {
   /** UNSPECIFIED - Same as SHADOW_MODE_NONE. */
