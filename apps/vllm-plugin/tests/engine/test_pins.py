@@ -98,6 +98,8 @@ def test_watch_streams_stats_whose_parts_make_the_pool(engine: Engine) -> None:
     engine.generate(prompt_of(8, PROMPT), max_tokens=20, hints={"program": "b", "pin": pin_hint()})
     seen = len(watch.stats)
     watch.wait_until(lambda: len(watch.stats) > seen + 3, "more stats")
+    # Stats that were on their way are older than the answer.
+    watch.wait_until(lambda: watch.stats[-1].pins == 2, "both pins")
     watch.close()
     assert any(stats.active_blocks > 0 and stats.running_requests == 1 for stats in watch.stats)
     last = watch.stats[-1]
