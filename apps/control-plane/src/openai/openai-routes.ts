@@ -11,6 +11,7 @@ import type { Logger } from 'pino';
 import { requireAccess, type Access } from '../identity/access.js';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
 import type { Identity } from '../identity/identity.js';
+import { requireOwnPage } from '../identity/own-page.js';
 import type { ProgramServices } from '../programs/program-services.js';
 import { requireModel } from '../programs/turn-planning.js';
 import { answerRequest, sendFailure, type AnswerContext, type Asked } from './answer-request.js';
@@ -86,6 +87,7 @@ export const openAiRoutes = (
     '/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
   };
   const answer = async (route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    requireOwnPage(request);
     // Before the body is read: whoever has no key gets no memory.
     const identity = await options.authenticator.authenticate(bearerToken(request.headers.authorization));
     requireAccess(identity, route.access);

@@ -9,6 +9,7 @@ import type { Logger } from 'pino';
 import { bearerToken } from '../identity/authenticator.js';
 import { DEFAULT_TENANT, mayActAs, type Identity, type Role } from '../identity/identity.js';
 import { roleInsufficient, serviceOnly } from '../identity/identity-errors.js';
+import { requireOwnPage } from '../identity/own-page.js';
 import { docsRoutes } from './docs-page.js';
 import { routeFinder } from './find-route.js';
 import type { ChangeOperation, Operation, RestCall } from './operation.js';
@@ -47,6 +48,7 @@ export const restRoutes = (
     const { request, response } = exchange;
     const url = new URL(request.url ?? '/', 'http://holdfast');
     if (docs(url.pathname, request, response)) return;
+    requireOwnPage(request);
     const identity = await context.authenticator.authenticate(bearerToken(request.headers.authorization));
     limits.take(identity, (name, value) => response.setHeader(name, value));
     const path = url.pathname.startsWith('/v1/') ? url.pathname.slice('/v1'.length) : null;

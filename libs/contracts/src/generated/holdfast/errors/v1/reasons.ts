@@ -111,4 +111,6 @@ export enum Reason {
   JOB_NOT_FAILED = 48,
   /** POLICY_INVALID - The text names no policy that this version knows, or a parameter that it does not take. */
   POLICY_INVALID = 49,
+  /** ORIGIN_REFUSED - A web page of another origin sent the call, which may be without its user's knowledge. */
+  ORIGIN_REFUSED = 50,
 }
