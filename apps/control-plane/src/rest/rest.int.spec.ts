@@ -237,6 +237,20 @@ describe('a request that is wrong', () => {
   });
 });
 
+describe('a page of another origin', () => {
+  it('changes nothing, on REST and on the OpenAI API', async () => {
+    const headers = { origin: 'https://elsewhere.example', 'content-type': 'text/plain' };
+    const rest = await admin.call('POST', '/tools/reset', { headers });
+    expect(rest).toMatchObject({ status: 403, body: { reason: 'ORIGIN_REFUSED' } });
+    const chat = await fetch(`http://${plane.running.httpAddress}/v1/chat/completions`, {
+      method: 'POST',
+      headers,
+      body: '{}',
+    });
+    expect([chat.status, await chat.json()]).toMatchObject([403, { error: { code: 'origin_refused' } }]);
+  });
+});
+
 describe('the rate of requests', () => {
   it('is told in the standard headers', async () => {
     const { headers } = await admin.get('/pools');
