@@ -10,7 +10,7 @@ import { readTls, type TlsFiles } from './identity/tls.js';
 import { ServiceJobs } from './jobs/service-jobs.js';
 import { ControlPlane } from './lifecycle/control-plane.js';
 import { countRequests } from './metrics/count-requests.js';
-import { metricsPage } from './metrics/metrics-page.js';
+import { metricsPage, readState } from './metrics/metrics-page.js';
 import { ServiceMetrics } from './metrics/service-metrics.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import { RegisteredEngines } from './engines/registered-engines.js';
@@ -107,19 +107,15 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
 const serveMetrics = (app: NestExpressApplication, { telemetry, logger }: Foundation): void => {
   const metrics = app.get(ServiceMetrics, { strict: false });
   app.use(countRequests(metrics));
-  app.use(
-    '/metrics',
-    metricsPage({
-      metrics,
-      services: app.get(ProgramServices, { strict: false }),
-      storage: app.get<Storage>(STORAGE, { strict: false }),
-      jobs: app.get(ServiceJobs, { strict: false }),
-      controlPlane: app.get(ControlPlane),
-      authenticator: app.get(Authenticator, { strict: false }),
-      telemetry,
-      logger,
-    }),
-  );
+  const sources = {
+    services: app.get(ProgramServices, { strict: false }),
+    storage: app.get<Storage>(STORAGE, { strict: false }),
+    jobs: app.get(ServiceJobs, { strict: false }),
+    controlPlane: app.get(ControlPlane),
+    telemetry,
+  };
+  const authenticator = app.get(Authenticator, { strict: false });
+  app.use('/metrics', metricsPage({ metrics, authenticator, logger, state: () => readState(sources) }));
 };
 
 const httpsOptions = (config: Config): { readonly httpsOptions?: TlsFiles } => {

@@ -5,5 +5,5 @@ export type { JobListRequest, JobQueueOptions } from './job-queue.js';
 export { JobQueue, maxJobPageSize } from './job-queue.js';
 export type { JobState, JobView } from './job-view.js';
 export { jobStates } from './job-view.js';
-export type { JobWorkersOptions } from './job-workers.js';
+export type { EndedRun, JobWorkersOptions } from './job-workers.js';
 export { JobWorkers } from './job-workers.js';

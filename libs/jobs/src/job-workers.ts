@@ -25,7 +25,18 @@ export interface JobWorkersOptions<Payloads> {
   readonly concurrency: number;
   /** How long a job of a process that died stays with it. Default 30 s. */
   readonly lockTime?: Duration;
+  /** Told of each run that ended in this process. */
+  readonly onRunEnded?: (run: EndedRun) => void;
   readonly logger: ErrorLogger;
+}
+
+/** A run of a job. */
+export interface EndedRun {
+  /** Its kind; `unknown` for a name that the catalogue lacks. */
+  readonly job: string;
+  /** failed: it will be tried again. */
+  readonly outcome: 'done' | 'failed' | 'deadLetter';
+  readonly seconds: number;
 }
 
 /** See the file header. */
@@ -46,9 +57,11 @@ export class JobWorkers<Payloads> {
     });
     this.#worker.on('error', (err) => logger.warn({ err }, 'the job worker is in trouble'));
     this.#worker.on('stalled', (jobId) => logger.warn({ jobId }, 'job of a process that died is taken up again'));
+    this.#worker.on('completed', (job) => this.#tell(job, 'done'));
     this.#worker.on('failed', (job, err) => {
       const { id: jobId, name: job_, attemptsMade: attempt } = job ?? {};
       const isDead = job?.finishedOn !== undefined;
+      if (job !== undefined) this.#tell(job, isDead ? 'deadLetter' : 'failed');
       logger[isDead ? 'error' : 'warn'](
         { err, jobId, job: job_, attempt },
         isDead ? 'job is a dead letter now' : 'run of a job failed; it will be tried again',
@@ -72,6 +85,13 @@ export class JobWorkers<Payloads> {
     if (await endsWithin(1_000, ended)) return;
     this.#options.logger.warn({}, 'jobs that did not end were given up');
     await this.#worker.close(true);
+  }
+
+  #tell({ name, processedOn, finishedOn }: Job, outcome: EndedRun['outcome']): void {
+    const endedAtMs = finishedOn ?? Date.now();
+    const seconds = Math.max(0, endedAtMs - (processedOn ?? endedAtMs)) / 1_000;
+    const job = Object.hasOwn(this.#options.catalogue, name) ? name : 'unknown';
+    this.#options.onRunEnded?.({ job, outcome, seconds });
   }
 
   async #run(job: Job): Promise<JobJson> {

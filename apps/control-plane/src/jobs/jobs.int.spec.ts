@@ -269,6 +269,9 @@ describe('jobs of the service', () => {
     expect([await probe('live'), await probe('startup'), await probe('ready'), await probe('x')]).toEqual([
       200, 200, 200, 404,
     ]);
+    const page = await (await fetch(`http://${worker.httpAddress}/metrics`)).text();
+    expect(page).toMatch(/^holdfast_job_run_seconds_count\{job="policy-dry-run",outcome="done"\} 1$/m);
+    expect(page).not.toContain('holdfast_lease_held');
     await worker.stop();
     await plane.stop();
   });

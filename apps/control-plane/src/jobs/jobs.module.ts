@@ -3,6 +3,8 @@ import { systemClock, type Clock } from '@holdfast/platform';
 import { Module } from '@nestjs/common';
 import type { Logger } from 'pino';
 import type { Config } from '../config/config.js';
+import { MetricsModule } from '../metrics/metrics.module.js';
+import { ServiceMetrics } from '../metrics/service-metrics.js';
 import { PersistenceModule } from '../persistence/persistence.module.js';
 import type { Storage } from '../persistence/storage.js';
 import { PolicyService } from '../policies/policy-service.js';
@@ -16,14 +18,15 @@ import { ServiceJobs } from './service-jobs.js';
 
 /** Jobs, policies that can be changed while the service runs, and statistics that outlive it. */
 @Module({
-  imports: [PersistenceModule, ProgramsModule],
+  imports: [MetricsModule, PersistenceModule, ProgramsModule],
   providers: [
     {
       provide: ServiceJobs,
-      inject: [CONFIG, LOGGER, STORAGE],
-      useFactory: (config: Config, logger: Logger, { url }: Storage): ServiceJobs =>
+      inject: [CONFIG, LOGGER, STORAGE, ServiceMetrics],
+      useFactory: (config: Config, logger: Logger, { url }: Storage, metrics: ServiceMetrics): ServiceJobs =>
         new ServiceJobs({
           store: config.REDIS_URL === undefined ? { kind: 'postgres', url } : { kind: 'redis', url: config.REDIS_URL },
+          metrics,
           logger,
         }),
     },

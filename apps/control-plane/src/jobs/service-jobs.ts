@@ -2,6 +2,7 @@
 import { JobQueue, JobWorkers, openJobBackend, type JobBackend, type JobHandlers, type JobStore } from '@holdfast/jobs';
 import { seconds } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
+import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import { serviceCatalogue, SERVICE_QUEUE, type ServicePayloads } from './catalogue.js';
 
 /** How long jobs may go on when the service stops; what does not end is done again by another process. */
@@ -9,6 +10,7 @@ const DRAIN_LIMIT = seconds(5);
 
 export interface ServiceJobsOptions {
   readonly store: JobStore;
+  readonly metrics: Pick<ServiceMetrics, 'jobRunEnded'>;
   readonly logger: Logger;
 }
 
@@ -49,6 +51,7 @@ export class ServiceJobs {
       catalogue: serviceCatalogue,
       handlers,
       concurrency,
+      onRunEnded: (run) => this.#options.metrics.jobRunEnded(run),
       logger: this.#options.logger,
     });
     await this.#workers.ready();

@@ -150,6 +150,12 @@ export const metricCatalogue = {
     help: 'Jobs, by state: waiting, delayed, active, completed, deadLetter. Absent while their store does not answer.',
     labels: ['state'],
   },
+  holdfast_job_run_seconds: {
+    type: 'histogram',
+    help: 'Runs of jobs that ended in this process, by job and outcome: done, failed (to be tried again), deadLetter.',
+    labels: ['job', 'outcome'],
+    buckets: longSeconds,
+  },
   holdfast_journal_rows: { type: 'gauge', help: 'Rows that wait to be written to PostgreSQL.' },
   holdfast_spans_total: {
     type: 'counter',

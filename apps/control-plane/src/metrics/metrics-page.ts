@@ -14,13 +14,10 @@ import type { ServiceState } from './service-state.js';
 /** What the page is made from. */
 export interface MetricsPageOptions {
   readonly metrics: ServiceMetrics;
-  readonly services: ProgramServices;
-  readonly storage: Storage;
-  readonly jobs: ServiceJobs;
-  readonly controlPlane: ControlPlane;
   readonly authenticator: Authenticator;
-  readonly telemetry: Telemetry;
   readonly logger: Logger;
+  /** What is true now; null in a process that has no state to tell. */
+  readonly state: () => Promise<ServiceState | null>;
 }
 
 /**
@@ -28,13 +25,12 @@ export interface MetricsPageOptions {
  * tenants.
  */
 export const metricsPage =
-  (options: MetricsPageOptions) =>
+  ({ authenticator, metrics, logger, state }: MetricsPageOptions) =>
   (request: IncomingMessage, response: ServerResponse): void => {
-    const { authenticator, metrics, logger } = options;
     const answer = async (): Promise<string> => {
       const identity = await authenticator.authenticate(bearerToken(request.headers.authorization));
       if (!isService(identity)) throw serviceOnly(identity);
-      return metrics.page({ ...stateOf(options), jobs: await jobCounts(options.jobs) });
+      return metrics.page(await state());
     };
     answer().then(
       (page) => response.writeHead(200, { 'content-type': metrics.contentType }).end(page),
@@ -65,12 +61,29 @@ const jobCounts = async (jobs: ServiceJobs): Promise<ServiceState['jobs']> => {
   }
 };
 
-const stateOf = ({ services, storage, controlPlane, telemetry }: MetricsPageOptions): Omit<ServiceState, 'jobs'> => ({
+/** What a serving process's state is read from. */
+export interface StateSources {
+  readonly services: ProgramServices;
+  readonly storage: Storage;
+  readonly jobs: ServiceJobs;
+  readonly controlPlane: ControlPlane;
+  readonly telemetry: Telemetry;
+}
+
+/** Reads what is true of a serving process now. */
+export const readState = async ({
+  services,
+  storage,
+  jobs,
+  controlPlane,
+  telemetry,
+}: StateSources): Promise<ServiceState> => ({
   checks: controlPlane.status,
   isLeaseHeld: storage.lease.isHeld,
   engines: services.pool.engines.presence,
   pool: services.pool.view(),
   pinsHeld: services.pool.pinsHeld,
+  jobs: await jobCounts(jobs),
   journalRows: storage.journal.depth,
   spans: telemetry.stats(),
 });

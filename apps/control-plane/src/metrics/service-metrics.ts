@@ -3,6 +3,7 @@
  * throws; what is a state (queues, engines, the lease) is read when the page is asked for.
  */
 import type { program as wire } from '@holdfast/contracts';
+import type { EndedRun } from '@holdfast/jobs';
 import type { DecisionOutcome, Decision, Instant } from '@holdfast/scheduling';
 import { between, toSeconds } from '@holdfast/scheduling';
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client';
@@ -14,6 +15,8 @@ import { metricCatalogue, type MetricDescription, type MetricName } from './metr
 import { setState, type ServiceState } from './service-state.js';
 import { ToolForecasts } from './tool-forecasts.js';
 
+const metricNames = Object.keys(metricCatalogue) as readonly MetricName[];
+
 type Labels = Readonly<Record<string, string>>;
 
 /** See the file header. */
@@ -24,8 +27,9 @@ export class ServiceMetrics {
   readonly #histograms = new Map<MetricName, Histogram>();
   readonly #forecasts = new ToolForecasts();
 
-  constructor() {
-    for (const [name, description] of Object.entries(metricCatalogue)) this.#make(name as MetricName, description);
+  /** `names` are those on the page: of a process that only runs jobs, hardly any. Others are counted nowhere. */
+  constructor(names: readonly MetricName[] = metricNames) {
+    for (const name of names) this.#make(name, metricCatalogue[name]);
     collectDefaultMetrics({ register: this.#registry });
   }
 
@@ -34,9 +38,9 @@ export class ServiceMetrics {
     return this.#registry.contentType;
   }
 
-  /** The page, in Prometheus's text format. Modifies state: the gauges are set to `state`. */
-  page(state: ServiceState): Promise<string> {
-    setState(this, state);
+  /** The page, in Prometheus's text format. Modifies state: the gauges are set to `state`, if there is one. */
+  page(state: ServiceState | null): Promise<string> {
+    if (state !== null) setState(this, state);
     return this.#registry.metrics();
   }
 
@@ -106,6 +110,11 @@ export class ServiceMetrics {
     this.observe('holdfast_tool_call_seconds', toSeconds(duration), { outcome });
     const ratio = this.#forecasts.ended(program, call, duration);
     if (ratio !== null) this.observe('holdfast_tool_call_prediction_ratio', ratio);
+  }
+
+  /** Modifies state. */
+  jobRunEnded({ job, outcome, seconds }: EndedRun): void {
+    this.observe('holdfast_job_run_seconds', seconds, { job, outcome });
   }
 
   /** Modifies state. */
