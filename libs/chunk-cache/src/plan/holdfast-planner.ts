@@ -13,8 +13,9 @@ const MEAN_DISTANCE_FACTOR = 0.5;
 
 /**
  * The variant whose context is nearest by the symmetric distance, means over contexts favoured; then one budget for all
- * reused chunks, which the engine spends on the tokens that the question attends to, weighted by how far their KV is
- * expected to be off. Cache-Craft's own shares spend tokens on chunks that the question is not about.
+ * reused chunks, which the engine spends on the tokens that the question attends to. Weighting them by how far their KV is
+ * expected to be off was measured and is worse (docs/chunk-quality.md, `holdfast-value`). Cache-Craft's own shares spend
+ * tokens on chunks that the question is not about.
  */
 export class HoldfastPlanner implements ChunkPlanner {
   readonly name = 'holdfast';
@@ -26,7 +27,7 @@ export class HoldfastPlanner implements ChunkPlanner {
       .filter(({ kind }) => kind === 'reuse')
       .reduce((sum, { start, end }) => sum + end - start, 0);
     return withRequestFix(plan, {
-      selector: 'value',
+      selector: 'query',
       countTokens: Math.round(recomputeShare * reused),
       firstTokens: 0,
     });

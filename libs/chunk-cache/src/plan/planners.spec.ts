@@ -208,7 +208,7 @@ describe('holdfast', () => {
   it('spends one budget over all reused chunks, where the question looks', () => {
     const made = plan('holdfast', promptOf('ab'), [headVariant, variantOf('a', 'z'), variantOf('b', 'z')], 0.2);
     expect(kinds(made)).toBe('prefix head, reuse a<z, reuse b<z, compute');
-    expect(made.requestFix).toEqual({ selector: 'value', countTokens: 4, firstTokens: 0 });
+    expect(made.requestFix).toEqual({ selector: 'query', countTokens: 4, firstTokens: 0 });
   });
 
   it('prefers a mean over contexts to a context that is as far away', () => {
