@@ -14,7 +14,7 @@ RUN mkdir /app \
   && cp package.json package-lock.json LICENSE /app \
   && find apps/control-plane apps/dry-run apps/sim-engine libs -path '*/node_modules' -prune -o \
     \( -path '*/dist/*' -o -name package.json \) -type f -exec cp --parents {} /app \; \
-  && cp -r --parents prisma /app
+  && cp -r --parents prisma libs/contracts/descriptors.binpb /app
 
 FROM node:20.20.2-bookworm-slim AS dependencies
 WORKDIR /app

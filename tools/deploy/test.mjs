@@ -3,6 +3,7 @@
 import { spawnSync } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { finish } from '../lib/test-runs.mjs';
+import { imageRunsPrograms } from './image.mjs';
 import { composeLoader, promtool } from './programs.mjs';
 
 const deploy = fileURLToPath(new URL('../../deploy/', import.meta.url));
@@ -56,6 +57,7 @@ const checks = {
     const { status } = start(await promtool(), ['check', 'rules', '/dev/stdin'], { input });
     if (status === 0) throw new Error('a rule that is no PromQL was taken');
   },
+  'what the Dockerfile puts into the image runs a program': imageRunsPrograms,
   'the compose file loads, with every service, network and volume that it names': async () => {
     const loaded = run(await composeLoader(), ['-no-interpolation', '-format', 'json', 'compose.yaml']);
     const { length } = Object.keys(JSON.parse(loaded).services);
