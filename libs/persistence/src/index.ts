@@ -7,7 +7,7 @@ export { EffectScope, JobEffects } from './jobs/job-effects.js';
 export type { DeletedRows, RowAges } from './jobs/old-rows.js';
 export type { ApiKeyRow, AuditRow, KeyRole, RegisteredEngineRow, TenantLimits, TenantRow } from './model/identity.js';
 export { keyRoles } from './model/identity.js';
-export type { ChunkTenantRow, ChunkVariantRow } from './model/chunks.js';
+export type { ChunkTenantRow, ChunkTextRow, ChunkVariantRow } from './model/chunks.js';
 export type { PolicyActivationRow, PolicyDocumentRow, PolicyDryRunRow } from './model/policy.js';
 export type {
   DecisionRow,

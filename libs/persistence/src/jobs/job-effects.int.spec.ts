@@ -97,8 +97,16 @@ describe('old rows', () => {
       writer.save('request', { scope: 'old', requestId, bodyDigest: Uint8Array.of(1), recordedAt: ago(age) });
     }
     await writer.flush();
+    // Tokens of a chunk that nothing is stored of.
+    for (const [chunkId, age] of [
+      ['unstored', 2 * DAY],
+      ['just-seen', HOUR],
+    ] as const) {
+      await storage.sql(`INSERT INTO chunk_text VALUES ('${chunkId}', 't', '', '', '', '', '', '', ${ago(age)})`);
+    }
     const result = await effects.once(job(), async (scope) => ({ ...(await scope.deleteOldRows(NOW, ages)) }));
-    expect(result).toMatchObject({ programs: 1, decisions: 1, events: 2, requests: 1 });
+    expect(result).toMatchObject({ programs: 1, decisions: 1, events: 2, requests: 1, chunkTexts: 1 });
+    expect(await storage.sql('SELECT chunk_id FROM chunk_text')).toEqual([{ chunk_id: 'just-seen' }]);
     const left = await storage.sql<{ id: string }>(
       `SELECT program_id AS id FROM program WHERE pool_id = 'old' UNION ALL SELECT turn_id FROM turn WHERE turn_id LIKE '%-t'
        UNION ALL SELECT sequence::text FROM pool_event WHERE pool_id = 'old' ORDER BY 1`,

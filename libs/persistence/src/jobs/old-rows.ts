@@ -1,4 +1,4 @@
-import type { Duration, Instant } from '@holdfast/scheduling';
+import { seconds, type Duration, type Instant } from '@holdfast/scheduling';
 import type { Transaction } from './job-effects.js';
 
 /** How long rows are kept; at least a day each. */
@@ -11,18 +11,20 @@ export interface RowAges {
 
 /** How many rows were deleted. */
 export type DeletedRows = Readonly<
-  Record<'programs' | 'decisions' | 'pins' | 'events' | 'requests' | 'jobEffects', number>
+  Record<'programs' | 'decisions' | 'pins' | 'events' | 'requests' | 'jobEffects' | 'chunkTexts', number>
 >;
 
 /** Of each kind and pool, in one transaction: what is left is deleted next time. */
 const LIMIT = 20_000;
 const PROGRAM_LIMIT = 1_000;
+/** A chunk's tokens without a variant: as long as a job may still want to build one. */
+const CHUNK_TEXT_AGE = seconds(86_400);
 
 /** Modifies the database. What is older than allowed goes, oldest first. The last event of a log stays: it numbers the next. */
 export const deleteOldRows = async (transaction: Transaction, now: Instant, ages: RowAges): Promise<DeletedRows> => {
   const before = BigInt(now - ages.programs);
   const pools = await transaction.poolLease.findMany({ select: { poolId: true } });
-  const deleted = { programs: 0, decisions: 0, pins: 0, events: 0, requests: 0, jobEffects: 0 };
+  const deleted = { programs: 0, decisions: 0, pins: 0, events: 0, requests: 0, jobEffects: 0, chunkTexts: 0 };
   for (const { poolId } of pools) {
     const programs = await transaction.program.findMany({
       where: { poolId, endedAt: { lt: before } },
@@ -43,6 +45,11 @@ export const deleteOldRows = async (transaction: Transaction, now: Instant, ages
   deleted.jobEffects = await transaction.$executeRaw`
     DELETE FROM job_effect WHERE job_id IN (
       SELECT job_id FROM job_effect WHERE at_micros < ${before} ORDER BY at_micros LIMIT ${LIMIT})`;
+  deleted.chunkTexts = await transaction.$executeRaw`
+    DELETE FROM chunk_text WHERE chunk_id IN (
+      SELECT chunk_id FROM chunk_text text WHERE seen_at_micros < ${BigInt(now - CHUNK_TEXT_AGE)}
+         AND NOT EXISTS (SELECT 1 FROM chunk_variant variant WHERE variant.chunk_id = text.chunk_id)
+       ORDER BY seen_at_micros LIMIT ${LIMIT})`;
   return deleted;
 };
 

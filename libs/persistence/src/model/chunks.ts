@@ -26,6 +26,21 @@ export interface ChunkVariantRow {
   readonly storedAt: Instant;
 }
 
+/** The tokens of a chunk, from which variants of it are built. */
+export interface ChunkTextRow {
+  readonly chunkId: string;
+  readonly tenantId: string;
+  /** For people. */
+  readonly name: string;
+  readonly salt: string;
+  readonly source: string;
+  readonly sourceVersion: string;
+  readonly fingerprint: string;
+  readonly tokenIds: Uint32Array;
+  /** When it was first seen. */
+  readonly seenAt: Instant;
+}
+
 /** What a tenant's chunks are kept under. */
 export interface ChunkTenantRow {
   readonly tenantId: string;

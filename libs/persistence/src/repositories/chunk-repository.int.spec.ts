@@ -1,6 +1,6 @@
 import { instant } from '@holdfast/scheduling';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from '@jest/globals';
-import type { ChunkVariantRow } from '../model/chunks.js';
+import type { ChunkTextRow, ChunkVariantRow } from '../model/chunks.js';
 import { type Storage, startStorage } from '../storage.fixture.js';
 import { ChunkRepository } from './chunk-repository.js';
 
@@ -12,7 +12,7 @@ beforeAll(async () => {
   chunks = new ChunkRepository(storage.database);
 });
 afterAll(() => storage.close());
-afterEach(() => storage.sql('TRUNCATE chunk_variant, chunk_tenant'));
+afterEach(() => storage.sql('TRUNCATE chunk_variant, chunk_tenant, chunk_text'));
 
 const row = (variantId: string, overrides: Partial<ChunkVariantRow> = {}): ChunkVariantRow => ({
   engineId: 'e',
@@ -51,6 +51,28 @@ describe('ChunkRepository', () => {
     await chunks.put([row('a', { generation: 4n })]);
     await chunks.remove('e', ['b', 'never']);
     expect(await chunks.variants('e')).toEqual([row('a', { generation: 4n })]);
+  });
+
+  it('returns the tokens of chunks as they were first written, by id or by source, until the source is invalid', async () => {
+    const text = (chunkId: string, overrides: Partial<ChunkTextRow> = {}): ChunkTextRow => ({
+      ...{ chunkId, tenantId: 'acme', name: 'page 1', salt: 's', source: 'handbook', sourceVersion: '7' },
+      ...{ fingerprint: 'f', tokenIds: Uint32Array.of(0, 255, 65_536, 4_294_967_295), seenAt: instant(5) },
+      ...overrides,
+    });
+    await chunks.putTexts([text('a'), text('b', { sourceVersion: '8' }), text('c', { tenantId: 'other' })]);
+    await chunks.putTexts([text('a', { name: 'again' })]);
+    expect(await chunks.texts(['a', 'never'])).toEqual([text('a')]);
+    const source = { tenantId: 'acme', salt: 's', source: 'handbook' };
+    const ids = async (of: Parameters<ChunkRepository['chunksOf']>[0], limit = 10): Promise<readonly string[]> =>
+      (await chunks.chunksOf(of, limit)).map(({ chunkId }) => chunkId);
+    expect(await ids(source)).toEqual(['a', 'b']);
+    expect(await ids(source, 1)).toEqual(['a']);
+    expect(await ids({ ...source, sourceVersion: '8' })).toEqual(['b']);
+    expect(await ids({ ...source, salt: 'another' })).toEqual([]);
+    await chunks.removeTexts('acme', 'handbook', '8');
+    expect(await ids(source)).toEqual(['b']);
+    await chunks.removeTexts('acme', 'handbook', null);
+    expect((await chunks.texts(['a', 'b', 'c'])).map(({ chunkId }) => chunkId)).toEqual(['c']);
   });
 
   it('makes a tenant once and keeps its first salt', async () => {

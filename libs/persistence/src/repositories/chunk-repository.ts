@@ -2,7 +2,7 @@
 import { instant } from '@holdfast/scheduling';
 import { type Database, prismaOf } from '../database.js';
 import type * as db from '../generated/models.js';
-import type { ChunkTenantRow, ChunkVariantRow } from '../model/chunks.js';
+import type { ChunkTenantRow, ChunkTextRow, ChunkVariantRow } from '../model/chunks.js';
 import { fromStorage } from '../storage-errors.js';
 
 /** See the file header. */
@@ -45,6 +45,52 @@ export class ChunkRepository {
     if (variantIds.length === 0) return;
     const where = { engineId, variantId: { in: [...variantIds] } };
     await fromStorage(() => prismaOf(this.database).chunkVariant.deleteMany({ where }));
+  }
+
+  /** Writes the tokens of chunks that are not known yet. */
+  async putTexts(texts: readonly ChunkTextRow[]): Promise<void> {
+    const data = texts.map(({ tokenIds, seenAt, ...text }) => ({
+      ...text,
+      tokenIds: littleEndian(tokenIds),
+      seenAt: BigInt(seenAt),
+    }));
+    await fromStorage(() => prismaOf(this.database).chunkText.createMany({ data, skipDuplicates: true }));
+  }
+
+  /** The tokens of chunks, as far as they are known. */
+  async texts(chunkIds: readonly string[]): Promise<ChunkTextRow[]> {
+    const where = { chunkId: { in: [...chunkIds] } };
+    return (await fromStorage(() => prismaOf(this.database).chunkText.findMany({ where }))).map(toText);
+  }
+
+  /** Chunks of a tenant's source that were seen last, at most `limit`; of one version when it is given. */
+  async chunksOf(
+    scope: {
+      readonly tenantId: string;
+      readonly source: string;
+      readonly sourceVersion?: string;
+      readonly salt: string;
+    },
+    limit: number,
+  ): Promise<{ readonly chunkId: string; readonly fingerprint: string }[]> {
+    return fromStorage(() =>
+      prismaOf(this.database).chunkText.findMany({
+        where: scope,
+        select: { chunkId: true, fingerprint: true },
+        orderBy: [{ seenAt: 'desc' }, { chunkId: 'asc' }],
+        take: limit,
+      }),
+    );
+  }
+
+  /** Removes the tokens of a tenant's source, of every version but the one to keep. */
+  async removeTexts(tenantId: string, source: string, keepSourceVersion: string | null): Promise<void> {
+    const where = {
+      tenantId,
+      source,
+      ...(keepSourceVersion === null ? {} : { sourceVersion: { not: keepSourceVersion } }),
+    };
+    await fromStorage(() => prismaOf(this.database).chunkText.deleteMany({ where }));
   }
 
   /** Every tenant that ever had chunks. */
@@ -90,6 +136,22 @@ const toVariant = (row: db.ChunkVariantModel): ChunkVariantRow => ({
   sizeBytes: Number(row.sizeBytes),
   storedAt: instant(Number(row.storedAt)),
 });
+
+const toText = ({ tokenIds: bytes, seenAt, ...row }: db.ChunkTextModel): ChunkTextRow => {
+  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
+  return {
+    ...row,
+    tokenIds: Uint32Array.from({ length: bytes.byteLength / 4 }, (_, index) => view.getUint32(4 * index, true)),
+    seenAt: instant(Number(seenAt)),
+  };
+};
+
+const littleEndian = (tokenIds: Uint32Array): Uint8Array<ArrayBuffer> => {
+  const bytes = new Uint8Array(4 * tokenIds.length);
+  const view = new DataView(bytes.buffer);
+  for (const [index, id] of tokenIds.entries()) view.setUint32(4 * index, id, true);
+  return bytes;
+};
 
 const toTenant = (row: db.ChunkTenantModel): ChunkTenantRow => ({
   ...row,
