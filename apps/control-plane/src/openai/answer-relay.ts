@@ -94,10 +94,10 @@ export class AnswerRelay extends PacedReader {
     const toolCalls = rest.toolCalls.map((call, index) =>
       call.toolCallId === '' ? { ...call, toolCallId: `${turn.turnId}.${index}` } : call,
     );
-    const end = { text: shown + rest.text, toolCalls };
     this.close();
-    onFinished(result, end);
-    const answer = { ...end, finishReason: result.finishReason };
+    // The conversation goes on from all of the answer, also from what was streamed before.
+    onFinished(result, { text: text.shown, toolCalls });
+    const answer = { text: shown + rest.text, toolCalls, finishReason: result.finishReason };
     if (isStreamed) this.#endStream(result, answer);
     else this.#sendWhole(result, answer);
   }

@@ -117,6 +117,15 @@ describe('which program a conversation belongs to', () => {
     expect(Number(second.headers.get('x-holdfast-cached-tokens'))).toBe(Math.floor((usage.total_tokens - 1) / 16) * 16);
   });
 
+  it('is the same for an answer that came as a stream of many pieces', async () => {
+    const messages = [say('user', 'first question of a streamed conversation')];
+    const first = await eventsOf(base, { messages, max_tokens: 33, stream: true });
+    expect(first.chunks.filter(({ choices }) => choices[0]?.delta.content).length).toBeGreaterThan(2);
+    const next = [...messages, say('assistant', first.text), say('user', 'second')];
+    const second = await eventsOf(base, { messages: next, max_tokens: 8, stream: true });
+    expect(second.headers.get('x-holdfast-program')).toBe(first.headers.get('x-holdfast-program'));
+  });
+
   it('is another one for the same messages once more, and for another conversation', async () => {
     const messages = [say('user', 'asked twice')];
     const [one, other] = [await chat(base, { messages, max_tokens: 4 }), await chat(base, { messages, max_tokens: 4 })];
