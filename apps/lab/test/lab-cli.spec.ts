@@ -122,6 +122,8 @@ describe('the lab as a command', () => {
     ['a trace that is not there', ['inspect', join(folder, 'none')], 'none: does not exist\n'],
     ['an unknown policy', ['compare', '--trace', 'x', '--policies', 'magic'], 'policy "magic" is unknown'],
     ['an unknown engine', ['compare', '--trace', 'x', '--policies', 'continuum', '--engine', 'abacus'], '"abacus"'],
+    ['a burst of nobody', ['compare', '--trace', 'x', '--policies', 'continuum', '--arrivals', 'burst:0'], 'burst:N'],
+    ['a strange disturbance', ['compare', '--trace', 'x', '--policies', 'continuum', '--disturb', 'rain'], '"rain"'],
     ['files without a folder', ['compare', '--trace', 'x', '--policies', 'continuum', '--decisions'], '--out'],
     ['a run that is not there', ['fidelity', '--data', folder], 'requests.jsonl: cannot be read'],
     ['no trace', ['knee', '--policies', 'continuum'], '--trace'],

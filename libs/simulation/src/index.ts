@@ -36,6 +36,8 @@ export type { ArrivalPlan } from './lab/plan-arrivals.js';
 export { planArrivals, planBacklog } from './lab/plan-arrivals.js';
 export { planRecordedArrivals, recordedRate } from './lab/recorded-arrivals.js';
 export { withSizeHints } from './lab/size-hints.js';
+export type { Disturbance } from './lab/disturbance.js';
+export { DisturbanceError, DISTURBANCES, parseDisturbance } from './lab/disturbance.js';
 export { backlogThroughput } from './lab/backlog-throughput.js';
 export type { EngineAbilities, PoolOptions } from './lab/pool.js';
 export { createPool, ENGINE_ABILITIES, poolBlocks } from './lab/pool.js';

@@ -17,6 +17,8 @@ export interface PoolChoice {
 export interface ArrivalChoice {
   /** `poisson`: at random; `trace`: as recorded, nearer or farther apart. */
   readonly arrivals: 'poisson' | 'trace';
+  /** Programs that come at one instant, where arrivals are at random; absent: one. */
+  readonly batch?: number;
   /** Clients announce their size, this far off (`withSizeHints`); null: they do not. */
   readonly sizeHintSigma: number | null;
 }
@@ -36,6 +38,8 @@ export interface CellJob {
   readonly trace: string;
   readonly pool: PoolChoice;
   readonly arrival: ArrivalChoice;
+  /** What is wrong (`parseDisturbance`); absent: nothing. */
+  readonly disturbance?: string;
   readonly policy: string;
   readonly load: number;
   readonly seed: number;

@@ -1,5 +1,6 @@
 import {
   createPool,
+  parseDisturbance,
   planArrivals,
   planRecordedArrivals,
   policySetup,
@@ -14,7 +15,7 @@ import { CloseUpRecorder } from '../measure/close-up.js';
 import { chooseProgram } from '../measure/choose-program.js';
 import { DecisionFile } from '../measure/decision-file.js';
 import { PerfettoFile } from '../measure/perfetto-file.js';
-import type { CellJob, CellResult, ShareDone } from './job.js';
+import type { ArrivalChoice, CellJob, CellResult, ShareDone } from './job.js';
 import { DISPATCH_WINDOW, poolOptions } from './pool-options.js';
 import { reportShare } from './report-share.js';
 
@@ -24,13 +25,15 @@ const INFINITE_KV_SCALE = 1e9;
 /** Runs one cell: the same arrivals for every policy. Writes the files that the job names. */
 export const runCell = (job: CellJob, programs: readonly RecordedProgram[], done: ShareDone): CellResult => {
   const setup = policySetup(job.policy);
-  const arrivals = setup.arrange(arrivalsOf(job, programs));
+  const disturbance = job.disturbance === undefined ? undefined : parseDisturbance(job.disturbance);
+  const planned = arrivalsOf(job, programs);
+  const arrivals = setup.arrange(disturbance?.arrange(planned, job.seed) ?? planned);
   const real = poolOptions(job.pool);
   const pool = setup.memory === 'infinite' ? { ...real, kvScale: INFINITE_KV_SCALE } : real;
-  const profile = setup.profileFor({ arrivals, profile: pool.profile, totalBlocks: poolBlocks(pool) });
+  const policy = setup.profileFor({ arrivals, profile: pool.profile, totalBlocks: poolBlocks(pool) });
   const { recorder, decisions, perfetto } = recorders(job, arrivals);
   const result = simulate({
-    profile,
+    profile: disturbance?.misinform(policy) ?? policy,
     engines: createPool(pool),
     arrivals,
     dispatchWindow: DISPATCH_WINDOW,
@@ -65,9 +68,12 @@ export const runCell = (job: CellJob, programs: readonly RecordedProgram[], done
 const arrivalsOf = (job: CellJob, programs: readonly RecordedProgram[]): readonly Arrival[] => {
   const { seed, arrival } = job;
   const plan = arrival.arrivals === 'trace' ? planRecordedArrivals : planArrivals;
-  const planned = plan({ programs, count: job.programs, ratePerSecond: job.load * job.unitProgramsPerSecond, seed });
+  const ratePerSecond = job.load * job.unitProgramsPerSecond;
+  const planned = plan({ programs, count: job.programs, ratePerSecond, seed, ...batchOf(arrival) });
   return arrival.sizeHintSigma === null ? planned : withSizeHints(planned, { sigma: arrival.sizeHintSigma, seed });
 };
+
+const batchOf = ({ batch }: ArrivalChoice): { readonly batch?: number } => (batch === undefined ? {} : { batch });
 
 const recorders = (
   job: CellJob,

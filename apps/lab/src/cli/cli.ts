@@ -1,8 +1,7 @@
 import { availableParallelism } from 'node:os';
 import { seconds, type Duration } from '@holdfast/scheduling';
 import { ENGINE_ABILITIES, type EngineAbilities } from '@holdfast/simulation';
-import { Command } from 'commander';
-import type { ArrivalChoice } from '../cells/job.js';
+import { Command, Option } from 'commander';
 import { withChunks } from '../chunks/chunk-options.js';
 import { compare, type CommandIo } from '../commands/compare.js';
 import { fidelity } from '../commands/fidelity.js';
@@ -18,12 +17,22 @@ import { PROGRAM_SELECTIONS, toTraceArgument, type ProgramSelection } from '../t
 import { withCompletion } from './completion.js';
 import { UsageError } from './exit.js';
 import { withFidelity } from './fidelity-options.js';
-import { duration, engine, listOf, numberFrom, oneOf, policy, policyHelp } from './option-parsers.js';
+import {
+  arrivalTimes,
+  disturbance,
+  duration,
+  engine,
+  listOf,
+  numberFrom,
+  oneOf,
+  policy,
+  policyHelp,
+  type ArrivalTimes,
+} from './option-parsers.js';
 import { withPredictors } from './predictors-options.js';
 import { withReplay } from './replay-options.js';
 
 const MAX_SEEDS = 1_000;
-const ARRIVALS = ['poisson', 'trace'] as const;
 const ABILITY_LEVELS = Object.keys(ENGINE_ABILITIES) as readonly EngineAbilities[];
 const DEFAULT_GAP_CAP = seconds(120);
 
@@ -39,8 +48,9 @@ interface RawOptions {
   readonly maxContext: number;
   readonly programs?: number;
   readonly select: ProgramSelection;
-  readonly arrivals: ArrivalChoice['arrivals'];
+  readonly arrivals: ArrivalTimes;
   readonly sizeHint?: number;
+  readonly disturb?: string;
   readonly kvScale: number;
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
@@ -118,7 +128,7 @@ const subcommand = (parent: Command, name: string, description: string): Command
     .exitOverride((error) => process.exit(error.exitCode === 0 ? 0 : 2));
 
 const experiment = (command: Command): Command =>
-  command
+  withArrivals(command)
     .requiredOption('--trace <file...>', 'traces; NAME=FILE gives one another name')
     .requiredOption('--policies <list>', 'policies; the first is the yardstick', listOf(policy))
     .option('--engine <list>', 'engine profiles', listOf(engine), ['h100-llama-3.1-8b'])
@@ -140,12 +150,6 @@ const experiment = (command: Command): Command =>
       `programs of a trace: ${PROGRAM_SELECTIONS.join(', ')}`,
       oneOf(PROGRAM_SELECTIONS),
       'all',
-    )
-    .option('--arrivals <how>', 'poisson, or trace: as recorded, scaled to the load', oneOf(ARRIVALS), 'poisson')
-    .option(
-      '--size-hint <sigma>',
-      'clients announce their size, off by exp(sigma z) (default: they do not)',
-      numberFrom({ from: 0, to: 10 }),
     )
     .option('--kv-scale <factor>', 'KV memory of an engine, of its profile', numberFrom({ from: 0.001, to: 1_000 }), 1)
     .option(
@@ -175,6 +179,21 @@ const experiment = (command: Command): Command =>
     .option('--queue <url>', 'postgresql:// or redis://, with --workers bullmq')
     .option('--out <folder>', 'where to write; the same command goes on with what is there')
     .addHelpText('after', policyHelp());
+
+/** How programs come, what they say, and what goes wrong with them. */
+const withArrivals = (command: Command): Command =>
+  command
+    .addOption(
+      new Option('--arrivals <how>', 'poisson, burst:N (N at once), or trace: as recorded, scaled to the load')
+        .argParser(arrivalTimes)
+        .default(arrivalTimes('poisson'), 'poisson'),
+    )
+    .option(
+      '--size-hint <sigma>',
+      'clients announce their size, off by exp(sigma z) (default: they do not)',
+      numberFrom({ from: 0, to: 10 }),
+    )
+    .option('--disturb <what>', 'something goes wrong; what it may be is listed below', disturbance);
 
 const withSeeds = (command: Command, seeds: number): Command =>
   command.option('--seeds <number>', 'seeds 1 to this', numberFrom({ from: 1, to: MAX_SEEDS, isWhole: true }), seeds);
@@ -207,7 +226,8 @@ const toSettings = (raw: RawOptions): ExperimentSettings => {
     maxContextTokens: raw.maxContext,
     programs: raw.programs ?? null,
     select: raw.select,
-    arrival: { arrivals: raw.arrivals, sizeHintSigma: raw.sizeHint ?? null },
+    arrival: { ...raw.arrivals, sizeHintSigma: raw.sizeHint ?? null },
+    disturbance: raw.disturb ?? null,
     kvScale: raw.kvScale,
     abilities: raw.abilities,
     tokenBudget: raw.tokenBudget,

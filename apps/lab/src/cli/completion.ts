@@ -1,7 +1,7 @@
 import { fileURLToPath } from 'node:url';
 import completions, { type Command as Completed, type OptionHandler } from '@bomb.sh/tab';
 import { policyNames } from '@holdfast/scheduling';
-import { boundNames, engineProfileNames } from '@holdfast/simulation';
+import { boundNames, DISTURBANCES, engineProfileNames } from '@holdfast/simulation';
 import type { Command, Option } from 'commander';
 import { FIDELITY_PARTS } from '../commands/fidelity.js';
 import { PROGRAM_SELECTIONS } from '../trace-files/load-trace.js';
@@ -18,7 +18,8 @@ const VALUES: Readonly<Record<string, () => Names>> = {
   policies: () => [...policyNames(), ...boundNames()],
   engine: () => named(engineProfileNames),
   select: () => named(PROGRAM_SELECTIONS),
-  arrivals: () => named(['poisson', 'trace']),
+  arrivals: () => named(['poisson', 'burst:', 'trace']),
+  disturb: () => named(DISTURBANCES.map((line) => line.split(/(?<==)|:/)[0]!)),
   parts: () => named(FIDELITY_PARTS),
 };
 

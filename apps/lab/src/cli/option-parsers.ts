@@ -1,6 +1,14 @@
 import { parsePolicy, PolicySpecError, policyNames, seconds, type Duration } from '@holdfast/scheduling';
-import { boundNames, engineProfileNames, policySetup } from '@holdfast/simulation';
+import {
+  boundNames,
+  DisturbanceError,
+  DISTURBANCES,
+  engineProfileNames,
+  parseDisturbance,
+  policySetup,
+} from '@holdfast/simulation';
 import { InvalidArgumentError } from 'commander';
+import type { ArrivalChoice } from '../cells/job.js';
 
 /** A comma-separated list of things, each read by `one`, none twice. */
 export const listOf =
@@ -42,6 +50,35 @@ export const duration = (text: string): Duration => {
   return seconds(Number(match[1]) * SECONDS_PER_UNIT[match[2]!]!);
 };
 
+/** When programs come, as an option says it. */
+export type ArrivalTimes = Pick<ArrivalChoice, 'arrivals' | 'batch'>;
+
+const LARGEST_BATCH = 10_000;
+
+/** `poisson`, `trace`, or `burst:N`: N at once, at random. */
+export const arrivalTimes = (text: string): ArrivalTimes => {
+  if (text === 'poisson' || text === 'trace') return { arrivals: text };
+  const [kind, number] = text.split(':');
+  const batch = Number(number);
+  if (kind === 'burst' && Number.isInteger(batch) && batch >= 1 && batch <= LARGEST_BATCH) {
+    return { arrivals: 'poisson', batch };
+  }
+  throw new InvalidArgumentError(
+    `It is "${text}"; allowed are poisson, trace, and burst:N with N from 1 to ${LARGEST_BATCH}.`,
+  );
+};
+
+/** Something that goes wrong. */
+export const disturbance = (text: string): string => {
+  try {
+    parseDisturbance(text);
+    return text;
+  } catch (error) {
+    if (!(error instanceof DisturbanceError)) throw error;
+    throw new InvalidArgumentError(`${error.message}.`);
+  }
+};
+
 /** A policy of the registry with its parameters, or a bound. */
 export const policy = (text: string): string => {
   try {
@@ -63,7 +100,11 @@ export const engine = (text: string): string => {
 /** Pure. For help: every policy and bound, a line each. */
 export const policyHelp = (): string => {
   const lines = [...policyNames(), ...boundNames()].map(({ name, summary }) => `  ${name.padEnd(18)} ${summary}`);
-  return `\nPolicies (parameters follow a colon: ${exampleSpec()}):\n${lines.join('\n')}`;
+  const wrongs = DISTURBANCES.map((line) => `  ${line}`);
+  return (
+    `\nPolicies (parameters follow a colon: ${exampleSpec()}):\n${lines.join('\n')}\n` +
+    `\nWhat --disturb may be:\n${wrongs.join('\n')}`
+  );
 };
 
 const exampleSpec = (): string => parsePolicy('static-ttl:ttl=120s').name;

@@ -43,6 +43,7 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   maxContextTokens: 200_000,
   select: 'all',
   arrival: { arrivals: 'poisson', sizeHintSigma: null },
+  disturbance: null,
   programs: 30,
   kvScale: 0.06,
   abilities: 'full',

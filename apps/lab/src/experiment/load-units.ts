@@ -11,6 +11,7 @@ export interface Bench {
   /** Programs of a cell. */
   readonly programs: number;
   readonly arrival: ArrivalChoice;
+  readonly disturbance: string | null;
   readonly unitProgramsPerSecond: number;
   /** Programs a second in the recording; null where it does not say. */
   readonly recordedPerSecond: number | null;
@@ -23,7 +24,7 @@ export const describeUnit = ({
   programs,
   unitProgramsPerSecond,
   recordedPerSecond,
-}: Omit<Bench, 'trace' | 'arrival'> & { readonly trace: string }): string => {
+}: Omit<Bench, 'trace' | 'arrival' | 'disturbance'> & { readonly trace: string }): string => {
   const recorded =
     recordedPerSecond === null
       ? ''
@@ -39,7 +40,7 @@ export const measureBenches = async (
   laboratory: Laboratory,
   settings: ExperimentSettings,
 ): Promise<readonly Bench[]> => {
-  const { arrival } = settings;
+  const { arrival, disturbance } = settings;
   const places = laboratory.traces.flatMap((trace) =>
     poolsOf(settings).map((pool) => ({ trace, pool, programs: settings.programs ?? trace.programs.length })),
   );
@@ -48,6 +49,6 @@ export const measureBenches = async (
   );
   return places.map((place, index) => {
     const { programsPerSecond, recordedPerSecond } = units[index]!;
-    return { ...place, arrival, unitProgramsPerSecond: programsPerSecond, recordedPerSecond };
+    return { ...place, arrival, disturbance, unitProgramsPerSecond: programsPerSecond, recordedPerSecond };
   });
 };

@@ -25,10 +25,22 @@ export const planCells = (bench: Bench, settings: CompareSettings): readonly Cel
 
 /** Pure. */
 export const cellOf = (
-  { trace, pool, programs, arrival, unitProgramsPerSecond }: Bench,
+  { trace, pool, programs, arrival, disturbance, unitProgramsPerSecond }: Bench,
   { policy, load, seed }: { readonly policy: string; readonly load: number; readonly seed: number },
 ): CellJob => {
-  return { kind: 'cell', trace: trace.name, pool, arrival, policy, load, seed, programs, unitProgramsPerSecond };
+  const wrong = disturbance === null ? {} : { disturbance };
+  return {
+    kind: 'cell',
+    trace: trace.name,
+    pool,
+    arrival,
+    ...wrong,
+    policy,
+    load,
+    seed,
+    programs,
+    unitProgramsPerSecond,
+  };
 };
 
 const withFiles = (job: CellJob, settings: CompareSettings): CellJob => {

@@ -16,6 +16,8 @@ export interface ExperimentSettings {
   /** Which programs of a trace there are at all. */
   readonly select: ProgramSelection;
   readonly arrival: ArrivalChoice;
+  /** What is wrong (`parseDisturbance`); null: nothing. */
+  readonly disturbance: string | null;
   /** Programs of a cell; null: as many as the trace has. */
   readonly programs: number | null;
   readonly kvScale: number;

@@ -29,6 +29,7 @@ export class CellRecorder {
   readonly closeUp: CloseUpRecorder | null;
   readonly #perfetto: PerfettoFile | null;
   readonly #placeOf: ReadonlyMap<string, number>;
+  readonly #leftOut: ReadonlySet<string>;
   readonly #jctSeconds: number[];
   readonly #ttftSeconds: number[] = [];
   readonly #queueWaitSeconds: number[] = [];
@@ -42,6 +43,7 @@ export class CellRecorder {
     this.closeUp = closeUp;
     this.#perfetto = perfetto;
     this.#placeOf = new Map(arrivals.map(({ program }, index) => [program.programId, index]));
+    this.#leftOut = new Set(arrivals.flatMap(({ program, isLeftOut }) => (isLeftOut ? [program.programId] : [])));
     this.#jctSeconds = new Array<number>(arrivals.length).fill(NaN);
     const looks = closeUp === null && perfetto === null ? [] : [closeUp, perfetto];
     this.pins = new PinLedger(looks.length === 0 ? undefined : (span) => looks.forEach((look) => look?.pin(span)));
@@ -54,8 +56,10 @@ export class CellRecorder {
 
   /** Modifies state. */
   turn(turn: FinishedTurnRecord): void {
-    this.#ttftSeconds.push((turn.startedAt - turn.submittedAt) / 1e6);
-    this.#queueWaitSeconds.push((turn.dispatchedAt - turn.submittedAt) / 1e6);
+    if (!this.#leftOut.has(turn.programId)) {
+      this.#ttftSeconds.push((turn.startedAt - turn.submittedAt) / 1e6);
+      this.#queueWaitSeconds.push((turn.dispatchedAt - turn.submittedAt) / 1e6);
+    }
     this.#tokens.prompt += turn.promptTokens;
     this.#tokens.cached += turn.cachedTokens;
     this.#tokens.recomputed += turn.recomputedTokens;
@@ -67,6 +71,7 @@ export class CellRecorder {
   /** Modifies state. */
   program({ programId, arrivedAt, finishedAt }: ProgramRecord): void {
     this.#finishedPrograms += 1;
+    if (this.#leftOut.has(programId)) return;
     this.#jctSeconds[this.#placeOf.get(programId)!] = (finishedAt - arrivedAt) / 1e6;
   }
 

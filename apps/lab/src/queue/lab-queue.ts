@@ -7,7 +7,7 @@ import { z } from 'zod';
 import type { Job } from '../cells/job.js';
 import { jobKey } from '../cells/result-store.js';
 import { UsageError } from '../cli/exit.js';
-import { PROGRAM_SELECTIONS, type LoadedTrace, type ProgramSelection } from '../trace-files/load-trace.js';
+import { filesOf, PROGRAM_SELECTIONS, type LoadedTrace, type ProgramSelection } from '../trace-files/load-trace.js';
 
 /** Name of the lab's queue. */
 export const LAB_QUEUE = 'holdfast-lab';
@@ -37,7 +37,15 @@ export interface LabJobs {
 export const toQueuedTrace = (
   { file, digest }: LoadedTrace,
   { gapCap, maxContextTokens, select }: ProgramLimits & { readonly select: ProgramSelection },
-): QueuedTrace => ({ file: resolve(file), digest, gapCap, maxContextTokens, select });
+): QueuedTrace => ({
+  file: filesOf(file)
+    .map((one) => resolve(one))
+    .join('+'),
+  digest,
+  gapCap,
+  maxContextTokens,
+  select,
+});
 
 const payload = z.object({
   code: z.string(),

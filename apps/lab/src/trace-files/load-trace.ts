@@ -1,4 +1,5 @@
 import { createHash } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { basename } from 'node:path';
 import { limitProgram, type ProgramLimits, type RecordedProgram } from '@holdfast/simulation';
 import { readTrace } from './read-trace.js';
@@ -16,8 +17,12 @@ export interface LoadedTrace {
 /** `FILE` or `NAME=FILE`; without a name, the file's name without its endings. */
 export interface TraceArgument {
   readonly name: string;
+  /** Or several, with `+` between them: programs of all of them come. */
   readonly file: string;
 }
+
+/** The files of a trace. Looks on the disk: a name may hold a `+` itself. */
+export const filesOf = (file: string): readonly string[] => (existsSync(file) ? [file] : file.split('+'));
 
 /** Every program of a trace, or every second one: rules are tuned on one half and judged on the other. */
 export const PROGRAM_SELECTIONS = ['all', 'even', 'odd'] as const;
@@ -42,14 +47,23 @@ export const loadTrace = async (
 ): Promise<LoadedTrace> => {
   const programs: RecordedProgram[] = [];
   const hash = createHash('sha256');
-  let place = 0;
-  await readTrace(file, (recorded) => {
-    place += 1;
-    if (!isSelected(limits.select, place - 1)) return;
-    const program = limitProgram(recorded, limits);
-    programs.push(program);
-    hash.update(JSON.stringify(program));
-  });
-  if (programs.length === 0) throw new TraceFileError(file, `has no ${limits.select} programs, as it has ${place}`);
+  const ids = new Set<string>();
+  for (const one of filesOf(file)) {
+    let place = 0;
+    const before = programs.length;
+    await readTrace(one, (recorded) => {
+      place += 1;
+      if (!isSelected(limits.select, place - 1)) return;
+      const program = limitProgram(recorded, limits);
+      if (ids.has(program.programId))
+        throw new TraceFileError(one, `program "${program.programId}" is in a file before`);
+      ids.add(program.programId);
+      programs.push(program);
+      hash.update(JSON.stringify(program));
+    });
+    if (programs.length === before) {
+      throw new TraceFileError(one, `has no ${limits.select} programs, as it has ${place}`);
+    }
+  }
   return { name, file, programs, digest: hash.digest('hex') };
 };

@@ -6,9 +6,10 @@ import { buffer } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { gzipSync } from 'node:zlib';
 import { afterAll, describe, expect, it } from '@jest/globals';
+import { seconds } from '@holdfast/scheduling';
 import tar from 'tar-stream';
 import { exitCodeOf } from '../cli/exit.js';
-import { toTraceArgument } from './load-trace.js';
+import { loadTrace, toTraceArgument } from './load-trace.js';
 import { readTrace } from './read-trace.js';
 
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-lab-traces-'));
@@ -92,6 +93,26 @@ describe('readTrace', () => {
   it('says that a file is not there, or is a folder', async () => {
     await expect(census(join(folder, 'none'))).rejects.toThrow('none: does not exist');
     await expect(census(folder)).rejects.toThrow('is a folder');
+  });
+});
+
+describe('loadTrace', () => {
+  const limits = { gapCap: seconds(120), maxContextTokens: 1_000, select: 'odd' } as const;
+
+  it('takes programs of several files as one trace, every second one of each', async () => {
+    const one = file('one.jsonl', ['a', 'b', 'c', 'd'].map(line).join('\n'));
+    const two = file('two+more.jsonl', ['x', 'y'].map(line).join('\n'));
+    const ids = async (path: string): Promise<string[]> =>
+      (await loadTrace({ name: 'mixed', file: path }, limits)).programs.map(({ programId }) => programId);
+    expect(await ids(`${one}+${file('three.jsonl', ['x', 'y'].map(line).join('\n'))}`)).toEqual(['b', 'd', 'y']);
+    expect(await ids(two)).toEqual(['y']);
+  });
+
+  it('refuses a program that is in two of them', async () => {
+    const [one, two] = ['one', 'two'].map((name) => file(`${name}.jsonl`, ['a', 'b'].map(line).join('\n')));
+    await expect(loadTrace({ name: 'mixed', file: `${one}+${two}` }, limits)).rejects.toThrow(
+      `${two}: program "b" is in a file before`,
+    );
   });
 });
 

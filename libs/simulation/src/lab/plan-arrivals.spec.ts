@@ -37,8 +37,21 @@ describe('planArrivals', () => {
     expect(20_000 / (arrivals.at(-1)!.at / 1e6)).toBeCloseTo(4, 0);
   });
 
+  it('brings the same programs in batches at the same rate', () => {
+    const plan = { programs, count: 20_000, ratePerSecond: 4, seed: 1 };
+    const batches = planArrivals({ ...plan, batch: 10 });
+    expect(ids(batches)).toEqual(ids(planArrivals(plan)));
+    expect(20_000 / (batches.at(-1)!.at / 1e6)).toBeCloseTo(4, 0);
+    const times = batches.map(({ at }) => at);
+    for (let index = 0; index < times.length; index += 10) {
+      expect(new Set(times.slice(index, index + 10)).size).toBe(1);
+    }
+    expect(new Set(times).size).toBe(2_000);
+  });
+
   it('refuses what it cannot plan, by name', () => {
     expect(() => planArrivals({ programs, count: 1, ratePerSecond: 0, seed: 1 })).toThrow('ratePerSecond is 0');
+    expect(() => planArrivals({ programs, count: 1, ratePerSecond: 1, seed: 1, batch: 0 })).toThrow('batch is 0');
     expect(() => planBacklog({ programs: [], count: 1, seed: 1 })).toThrow('programs has length 0');
   });
 });

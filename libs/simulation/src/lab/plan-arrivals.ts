@@ -9,21 +9,26 @@ export interface ArrivalPlan {
   /** Mean arrivals per second. */
   readonly ratePerSecond: number;
   readonly seed: number;
+  /** Programs that come at one instant, as when a fan-out starts them together; default 1. */
+  readonly batch?: number;
 }
 
 /**
- * Pure. Programs in Poisson arrivals. The seed alone decides which programs come, in which order and how their times are
- * spaced, so two loads of one seed differ in scale only, and every policy gets the same.
+ * Pure. Programs in Poisson arrivals, or batches of them. The seed alone decides which programs come, in which order and
+ * how their times are spaced, so two loads of one seed differ in scale only, and every policy gets the same.
  *
- * @throws RangeError without programs, or for a rate that is not above 0.
+ * @throws RangeError without programs, for a rate that is not above 0, or a batch that is no whole number from 1.
  */
-export const planArrivals = ({ programs, count, ratePerSecond, seed }: ArrivalPlan): readonly Arrival[] => {
+export const planArrivals = ({ programs, count, ratePerSecond, seed, batch = 1 }: ArrivalPlan): readonly Arrival[] => {
   if (!(ratePerSecond > 0)) throw new RangeError(`ratePerSecond is ${ratePerSecond}; allowed is a number above 0`);
+  if (!(Number.isSafeInteger(batch) && batch >= 1)) {
+    throw new RangeError(`batch is ${batch}; allowed is a whole number from 1`);
+  }
   const streams = new RandomStreams(seed);
   const spacing = streams.stream('arrivals');
   let atSeconds = 0;
-  return samplePrograms(programs, count, streams.stream('programs')).map((program) => {
-    atSeconds += spacing.exponential(1) / ratePerSecond;
+  return samplePrograms(programs, count, streams.stream('programs')).map((program, index) => {
+    if (index % batch === 0) atSeconds += (batch * spacing.exponential(1)) / ratePerSecond;
     return { program, at: instant(atSeconds * 1e6) };
   });
 };
@@ -33,7 +38,11 @@ export const planArrivals = ({ programs, count, ratePerSecond, seed }: ArrivalPl
  *
  * @throws RangeError without programs.
  */
-export const planBacklog = ({ programs, count, seed }: Omit<ArrivalPlan, 'ratePerSecond'>): readonly Arrival[] =>
+export const planBacklog = ({
+  programs,
+  count,
+  seed,
+}: Omit<ArrivalPlan, 'ratePerSecond' | 'batch'>): readonly Arrival[] =>
   samplePrograms(programs, count, new RandomStreams(seed).stream('programs')).map((program, index) => ({
     program,
     at: instant(index),

@@ -9,6 +9,7 @@ interface LiveProgram {
   readonly index: number;
   readonly program: RecordedProgram;
   readonly arrivedAt: Instant;
+  readonly vanishes: boolean;
   turn: number;
   submittedAt: Instant;
   dispatchedAt: Instant;
@@ -17,6 +18,7 @@ interface LiveProgram {
 
 /** The clients of a simulation: each program submits a turn, waits for it, runs its tool, and comes back. */
 export class ProgramRunner {
+  /** Programs that have not ended and will: the simulation goes on for them. */
   live = 0;
   arrived = 0;
   finished = 0;
@@ -27,10 +29,11 @@ export class ProgramRunner {
   constructor(private readonly simulation: Simulation) {}
 
   /** Modifies state. */
-  arrive({ program, sizeHint }: Arrival, idleLimit: Duration): void {
+  arrive({ program, sizeHint, vanishes = false }: Arrival, idleLimit: Duration): void {
     const { now } = this.simulation;
     const index = this.#programs.length;
-    const live = { index, program, arrivedAt: now, turn: 0, submittedAt: now, dispatchedAt: now, startedAt: now };
+    const times = { arrivedAt: now, submittedAt: now, dispatchedAt: now, startedAt: now };
+    const live = { index, program, vanishes, turn: 0, ...times };
     this.#programs.push(live);
     this.live += 1;
     this.arrived += 1;
@@ -116,6 +119,10 @@ export class ProgramRunner {
       return;
     }
     if (tool !== undefined) this.simulation.post({ type: 'toolCallStarted', programId, toolCallId: 'tool', tool });
+    if (live.vanishes && live.turn === turns.length - 1) {
+      this.live -= 1;
+      return;
+    }
     this.simulation.queue.push(after(this.simulation.now, gap), EventPriority.toolFinished, {
       what: 'toolReturned',
       programIndex: live.index,

@@ -9,7 +9,12 @@ import type { Arrival, RecordedProgram } from './workload.js';
  *
  * @throws RangeError when a program has no time, when there are too few, or when all arrive at once.
  */
-export const planRecordedArrivals = ({ programs, count, ratePerSecond, seed }: ArrivalPlan): readonly Arrival[] => {
+export const planRecordedArrivals = ({
+  programs,
+  count,
+  ratePerSecond,
+  seed,
+}: Omit<ArrivalPlan, 'batch'>): readonly Arrival[] => {
   if (!(ratePerSecond > 0)) throw new RangeError(`ratePerSecond is ${ratePerSecond}; allowed is a number above 0`);
   if (count > programs.length) {
     throw new RangeError(`count is ${count}; allowed are at most the ${programs.length} programs of the recording`);

@@ -27,6 +27,10 @@ export interface Arrival {
   readonly at: Instant;
   /** What its client says of its size, right or wrong; absent: nothing. */
   readonly sizeHint?: SizeHint;
+  /** It never returns from its last tool call, and nobody ends it. */
+  readonly vanishes?: boolean;
+  /** Figures of programs leave it out. */
+  readonly isLeftOut?: boolean;
 }
 
 /** Size of a program in all, as a client may announce it. */
