@@ -29,7 +29,8 @@ export interface ChunkScope {
 
 /** A version has to be named for the identity; callers that name none have one. */
 const NO_VERSION = '-';
-const HEAD_SOURCE = 'system prompt';
+/** Source of system prompts, among those of chunks. */
+export const HEAD_SOURCE = 'system prompt';
 
 /** Pure. The chunks of a request as tokens; a text that stands twice is laid once, since it adds nothing. */
 export const layChunks = (

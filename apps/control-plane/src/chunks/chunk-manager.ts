@@ -22,9 +22,12 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff } from '../engines/backoff.js';
 import type { LiveTurn } from '../turns/live-turn.js';
 import type { EngineAnswer } from '../turns/turn-runner.js';
+import { ChunkForesight } from './chunk-foresight.js';
+import { ChunkJobs } from './chunk-jobs.js';
 import type { ChunkLayout, LaidChunk } from './chunk-layout.js';
 import type { ChunkTenants } from './chunk-tenants.js';
-import { EngineShelf, lossOf } from './engine-shelf.js';
+import { EngineShelf } from './engine-shelf.js';
+import { Recent } from './recent.js';
 import { planTurnChunks, settleTurnChunks, type PlannedTurn } from './turn-chunks.js';
 
 /** An engine as it is attached now. */
@@ -64,24 +67,46 @@ const MOST_CONTROLLERS = 1_000;
 
 /** See the file header. */
 export class ChunkManager {
+  /** What deferred work does. */
+  readonly jobs: ChunkJobs;
+  /** Asks for it. */
+  readonly foresight: ChunkForesight;
   readonly #options: ChunkManagerOptions;
   readonly #planner: ChunkPlanner;
   readonly #prefixPlanner = createPlanner('prefix-only');
   readonly #watched = new Map<EngineId, Watched>();
   readonly #layouts = new WeakMap<LiveTurn, ChunkLayout>();
   readonly #planned = new WeakMap<LiveTurn, PlannedTurn>();
-  readonly #qualities = new Map<string, QualityController>();
-  readonly #orders = new Map<string, PrefixOrder<string>>();
+  readonly #qualities = new Recent<QualityController>(MOST_CONTROLLERS);
+  readonly #orders = new Recent<PrefixOrder<string>>(MOST_CONTROLLERS);
   #isClosed = false;
 
   constructor(options: ChunkManagerOptions) {
     this.#options = options;
     this.#planner = createPlanner(options.planner);
+    const { repository, now, logger } = options;
+    this.jobs = new ChunkJobs({ repository, now, shelves: () => this.shelves });
+    this.foresight = new ChunkForesight({
+      wantsMeans: options.planner === 'holdfast',
+      shelfOf: (engineId) => this.shelves.find((shelf) => shelf.engineId === engineId),
+      now,
+      logger,
+    });
   }
 
   /** Salts and quotas. */
   get tenants(): ChunkTenants {
     return this.#options.tenants;
+  }
+
+  /** The registry. */
+  get repository(): ChunkRepository {
+    return this.#options.repository;
+  }
+
+  /** The service's time. */
+  now(): Instant {
+    return this.#options.now();
   }
 
   /** Shelves of the engines that are attached and reconciled. */
@@ -112,7 +137,7 @@ export class ChunkManager {
     const isOnlyPrefixes = ![...this.#watched.values()].some(({ nonPrefix }) => nonPrefix);
     if (!isOnlyPrefixes || this.#options.attached().length === 0) return chunks;
     const order = this.#orders.get(tenantId) ?? new PrefixOrder<string>();
-    remember(this.#orders, tenantId, order);
+    this.#orders.set(tenantId, order);
     const byKey = new Map(chunks.map((one) => [`${one.source}\n${one.tokenDigest}`, one]));
     return order.arrange([...byKey.keys()]).map((key) => byKey.get(key)!);
   }
@@ -148,12 +173,12 @@ export class ChunkManager {
     const layout = this.#layouts.get(turn);
     if (layout === undefined) return;
     const planned = this.#planned.get(turn);
-    const use =
-      planned === undefined || answer.chunks === undefined
-        ? prefixUse(layout, answer)
-        : settleTurnChunks(planned, answer.chunks, this.#options.now());
-    turn.chunkUse = use;
-    this.#options.onUse(use);
+    const isPlanned = planned !== undefined && answer.chunks !== undefined;
+    turn.chunkUse = isPlanned
+      ? settleTurnChunks(planned, answer.chunks, this.#options.now())
+      : prefixUse(layout, answer);
+    this.#options.onUse(turn.chunkUse);
+    if (isPlanned) this.foresight.turnFinished(turn, planned);
   }
 
   /** Modifies state. Stops to watch; resolves when all rows are written. */
@@ -167,7 +192,7 @@ export class ChunkManager {
     const key = `${tenant} ${fingerprint}`;
     const { lossBound } = this.#options;
     const quality = this.#qualities.get(key) ?? new QualityController({ ...defaultQualityRules, lossBound });
-    remember(this.#qualities, key, quality);
+    this.#qualities.set(key, quality);
     return quality;
   }
 
@@ -184,8 +209,7 @@ export class ChunkManager {
         backoff.reset();
         for await (const message of operations.watchEvents({ epoch: engine.epoch, since: sequence, signal })) {
           if (message.payload?.$case === 'gapUntil') break;
-          const loss = message.payload === undefined ? null : lossOf(message.payload.value);
-          if (loss !== null) shelf.lost(loss.variantId, loss.reason);
+          if (message.payload !== undefined) shelf.noticed(message.payload.value);
         }
       } catch (error) {
         if (signal.aborted) return;
@@ -221,12 +245,4 @@ const prefixUse = ({ headIds, chunks }: ChunkLayout, { cachedTokens }: EngineAns
     reason: 'the engine reuses prefixes only; the chunks are in the order that it finds most in',
     shadowKl: undefined,
   };
-};
-
-const remember = <Value>(map: Map<string, Value>, key: string, value: Value): void => {
-  map.delete(key);
-  map.set(key, value);
-  if (map.size <= MOST_CONTROLLERS) return;
-  const [oldest] = map.keys();
-  map.delete(oldest!);
 };

@@ -17,6 +17,8 @@ export interface KnownVariant {
   /** Of the chunk, for people. */
   readonly name: string;
   readonly storedAt: Instant;
+  /** Where the engine had it when it was stored; none when only its row is known. */
+  readonly tiers: readonly chunk.Tier[];
 }
 
 /** In which context an engine computed a variant. */
@@ -59,6 +61,7 @@ export const knownVariant = (
     generation: stored.generation,
     name: facts.name,
     storedAt: facts.storedAt,
+    tiers: stored.tiers,
   };
 };
 
@@ -108,5 +111,6 @@ export const fromRow = (row: ChunkVariantRow): KnownVariant => {
     generation: row.generation,
     name: row.name,
     storedAt: row.storedAt,
+    tiers: [],
   };
 };

@@ -14,7 +14,7 @@ import {
 } from '@holdfast/chunk-cache';
 import { chunk } from '@holdfast/contracts';
 import type { ChunkCapabilities, ChunkOperations } from '@holdfast/engines';
-import type { ChunkRepository } from '@holdfast/persistence';
+import type { ChunkRepository, ChunkTextRow } from '@holdfast/persistence';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
 import { fromRow, toRow, type KnownVariant } from './chunk-rows.js';
@@ -43,6 +43,8 @@ export class EngineShelf {
   readonly #options: EngineShelfOptions;
   readonly #store: VariantStore;
   readonly #known = new Map<string, KnownVariant>();
+  /** Variants with a copy in the engine's fast tier, as far as it has told. */
+  readonly #near = new Set<string>();
   #writes: Promise<void> = Promise.resolve();
 
   constructor(options: EngineShelfOptions) {
@@ -81,6 +83,28 @@ export class EngineShelf {
   /** What keeping a variant is worth now, for each byte of it. */
   worthOf(variantId: string): number {
     return this.#store.worthOf(variantId);
+  }
+
+  /** True when a mean over contexts is stored of a chunk. */
+  hasMean(chunkId: ChunkId): boolean {
+    return this.variantsOf(chunkId).some(({ context }) => context.foundation === 'neutral');
+  }
+
+  /** Those of some variants that are stored, but not where a prefill reads from. */
+  farFrom(variantIds: readonly string[]): readonly string[] {
+    return variantIds.filter((id) => this.#known.has(id) && !this.#near.has(id));
+  }
+
+  /** Modifies the engine; `stored` is for what it answers. @throws EngineError. */
+  build(request: Parameters<ChunkOperations['build']>[0]): Promise<readonly chunk.Variant[]> {
+    return this.#options.operations.build(request);
+  }
+
+  /** Modifies the engine and state: copies variants to its fast tier; returns those that are there. @throws EngineError. */
+  async fetch(opId: string, variantIds: readonly string[]): Promise<readonly string[]> {
+    const there = await this.#options.operations.copy(opId, this.capabilities.fastTier, variantIds);
+    for (const id of there) if (this.#known.has(id)) this.#near.add(id);
+    return there;
   }
 
   /** Modifies state: a chunk is asked for behind others. */
@@ -122,20 +146,29 @@ export class EngineShelf {
     return sequence;
   }
 
-  /** Modifies state: the engine has stored these. Rows follow. */
-  stored(fresh: readonly KnownVariant[]): void {
+  /** Modifies state: the engine has stored these, of these texts as far as they are new. Rows follow. */
+  stored(fresh: readonly KnownVariant[], texts: readonly ChunkTextRow[] = []): void {
     for (const one of fresh) this.#put(one);
+    if (texts.length > 0) this.#write(() => this.#options.repository.putTexts(texts));
     // What did not fit has left again.
     const kept = fresh.filter(({ variant }) => this.#known.has(variant.id));
     const rows = kept.map((one) => toRow(this.engineId, one));
     if (rows.length > 0) this.#write(() => this.#options.repository.put(rows));
   }
 
-  /** Modifies state: the engine says that a variant is gone. */
-  lost(variantId: string, reason: string): void {
+  /** Modifies state: the engine says what has become of a variant. */
+  noticed({ kind, variantId, tier }: chunk.Event): void {
+    const isFast = tier === this.capabilities.fastTier;
+    if (kind === chunk.EventKind.EVICTED) this.#lost(variantId, 'engine');
+    else if (kind === chunk.EventKind.LOAD_FAILED) this.#lost(variantId, 'corrupt');
+    else if (kind === chunk.EventKind.DEMOTED && isFast) this.#near.delete(variantId);
+    else if (kind === chunk.EventKind.LOADED && isFast && this.#known.has(variantId)) this.#near.add(variantId);
+  }
+
+  #lost(variantId: string, reason: string): void {
     const known = this.#known.get(variantId);
     if (known === undefined || !this.#store.drop(variantId)) return;
-    this.#known.delete(variantId);
+    this.#forget(variantId);
     this.#options.onRemoved(known.variant, reason);
     this.#write(() => this.#options.repository.remove(this.engineId, [variantId]));
   }
@@ -160,8 +193,14 @@ export class EngineShelf {
     return this.#writes;
   }
 
+  #forget(variantId: string): void {
+    this.#known.delete(variantId);
+    this.#near.delete(variantId);
+  }
+
   #put(one: KnownVariant): void {
     this.#known.set(one.variant.id, one);
+    if (one.tiers.includes(this.capabilities.fastTier)) this.#near.add(one.variant.id);
     const removals = this.#store.put(one.variant).filter(({ reason }) => reason !== 'replaced');
     this.#drop(removals);
   }
@@ -170,7 +209,7 @@ export class EngineShelf {
     const ids = removals.map(({ variant }) => variant.id);
     if (ids.length === 0) return ids;
     for (const { variant, reason } of removals) {
-      this.#known.delete(variant.id);
+      this.#forget(variant.id);
       this.#options.onRemoved(variant, reason);
     }
     this.#write(async () => {
@@ -187,10 +226,3 @@ export class EngineShelf {
     });
   }
 }
-
-/** Pure. What an event of the engine means for the registry: the variant that is gone and why, or null. */
-export const lossOf = (event: chunk.Event): { readonly variantId: string; readonly reason: string } | null => {
-  if (event.kind === chunk.EventKind.EVICTED) return { variantId: event.variantId, reason: 'engine' };
-  if (event.kind === chunk.EventKind.LOAD_FAILED) return { variantId: event.variantId, reason: 'corrupt' };
-  return null;
-};

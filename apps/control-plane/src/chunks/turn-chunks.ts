@@ -13,8 +13,9 @@ import { chunk, program as wire } from '@holdfast/contracts';
 import { planToProto, type ChunkWork } from '@holdfast/engines';
 import type { Instant } from '@holdfast/scheduling';
 import { randomUUID } from 'node:crypto';
-import { identityOf, headIdentity, promptOf, type ChunkLayout, type ChunkScope } from './chunk-layout.js';
+import { HEAD_SOURCE, identityOf, headIdentity, promptOf, type ChunkLayout, type ChunkScope } from './chunk-layout.js';
 import { knownVariant, type KnownVariant } from './chunk-rows.js';
+import { textRow, type ChunkText } from './chunk-texts.js';
 import type { EngineShelf } from './engine-shelf.js';
 
 /** A planned turn. */
@@ -73,7 +74,7 @@ export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
       const isHead = of.id === prompt.head?.id;
       captures.set(variantId, {
         chunk: of,
-        name: isHead ? 'system prompt' : nameOf(layout, of),
+        name: isHead ? HEAD_SOURCE : nameOf(layout, of),
         preceding: before.map((other) => identities.get(other)!),
         foundation: isHead ? 'bare' : 'system',
         foundationDigest: isHead ? '' : prompt.headDigest,
@@ -110,7 +111,12 @@ export const settleTurnChunks = (planned: PlannedTurn, result: chunk.ExecuteResu
     const facts = captures.get(stored.spec?.variantId ?? '');
     return facts === undefined ? [] : [knownVariant(stored, { ...facts, storedAt: now })];
   });
-  shelf.stored(fresh);
+  const freshIds = new Set(fresh.map(({ variant }) => variant.chunk.id));
+  const texts = textsOf(planned).filter(({ chunk: of }) => freshIds.has(of.id));
+  shelf.stored(
+    fresh,
+    texts.map((text) => textRow(text, now)),
+  );
   const loss = result.shadow?.klPerToken;
   if (planned.work.isShadowed && loss !== undefined && loss >= 0) {
     quality.observe({ loss, recomputeShare: decision.recomputeShare });
@@ -139,6 +145,12 @@ export const settleTurnChunks = (planned: PlannedTurn, result: chunk.ExecuteResu
   ].join('; ');
   return use;
 };
+
+/** Pure. The system prompt and the chunks of a planned turn. */
+const textsOf = ({ layout, scope }: PlannedTurn): readonly ChunkText[] => [
+  { chunk: headIdentity(layout.headIds, scope), name: HEAD_SOURCE, tokenIds: layout.headIds },
+  ...layout.chunks.map((one) => ({ chunk: identityOf(one, scope), name: one.name, tokenIds: one.tokenIds })),
+];
 
 const identitiesOf = (layout: ChunkLayout, scope: ChunkScope): ReadonlyMap<string, ChunkIdentity> =>
   new Map(

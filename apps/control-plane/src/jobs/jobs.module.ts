@@ -11,7 +11,8 @@ import { PolicyService } from '../policies/policy-service.js';
 import { ProgramServices } from '../programs/program-services.js';
 import { ProgramsModule } from '../programs/programs.module.js';
 import { StatisticsKeeper } from '../statistics/statistics-keeper.js';
-import { CLOCK, CONFIG, LOGGER, STORAGE } from '../tokens.js';
+import type { EngineTarget } from '../engines/engine-registry.js';
+import { CLOCK, CONFIG, ENGINE_TARGETS, LOGGER, STORAGE } from '../tokens.js';
 import { BackgroundWork } from './background-work.js';
 import { jobWork } from './job-work.js';
 import { ServiceJobs } from './service-jobs.js';
@@ -26,6 +27,7 @@ import { ServiceJobs } from './service-jobs.js';
       useFactory: (config: Config, logger: Logger, { url }: Storage, metrics: ServiceMetrics): ServiceJobs =>
         new ServiceJobs({
           store: config.REDIS_URL === undefined ? { kind: 'postgres', url } : { kind: 'redis', url: config.REDIS_URL },
+          poolId: config.HOLDFAST_POOL,
           metrics,
           logger,
         }),
@@ -59,11 +61,13 @@ import { ServiceJobs } from './service-jobs.js';
     },
     {
       provide: BackgroundWork,
-      inject: [CONFIG, CLOCK, STORAGE, PolicyService, StatisticsKeeper, ServiceJobs],
+      inject: [CONFIG, CLOCK, STORAGE, ENGINE_TARGETS, ProgramServices, PolicyService, StatisticsKeeper, ServiceJobs],
       useFactory: (
         config: Config,
         clock: Clock,
         { database }: Storage,
+        engines: readonly EngineTarget[],
+        { chunks }: ProgramServices,
         policies: PolicyService,
         statistics: StatisticsKeeper,
         jobs: ServiceJobs,
@@ -73,6 +77,7 @@ import { ServiceJobs } from './service-jobs.js';
           statistics,
           jobs,
           work: config.HOLDFAST_ROLES.includes('jobs') ? jobWork(config, { database, clock }) : null,
+          chunks: engines.some(({ client }) => client.chunks !== undefined) ? chunks : null,
         }),
     },
   ],

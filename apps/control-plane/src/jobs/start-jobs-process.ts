@@ -34,7 +34,7 @@ export const startJobsProcess = async (
   const store =
     redisUrl === undefined ? ({ kind: 'postgres', url } as const) : ({ kind: 'redis', url: redisUrl } as const);
   const metrics = new ServiceMetrics(['holdfast_job_run_seconds']);
-  const jobs = new ServiceJobs({ store, metrics, logger });
+  const jobs = new ServiceJobs({ store, poolId: null, metrics, logger });
   const authenticator = new Authenticator({
     keys: config.HOLDFAST_AUTH === 'off' ? null : new ApiKeyRepository(database),
     wallNow: systemClock().now,

@@ -67,6 +67,7 @@ const begin = (services: ProgramServices, program: LiveProgram, request: wire.Be
   services.metrics.toolCallBegan(program.facts, call);
   services.pool.post(toolCallStartedEvent(program.programId, toolCallId, call));
   services.journal.toolCallBegan(program.programId, toolCallId, call);
+  services.chunks.foresight.toolCallBegan(program.programId);
   program.changed();
 };
 

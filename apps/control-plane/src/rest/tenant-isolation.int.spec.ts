@@ -43,6 +43,8 @@ const noLimits = { maxLivePrograms: null, turnsPerSecond: null, maxPinnedTokens:
 /** A body that each operation takes. */
 const bodies: Readonly<Record<string, object>> = {
   invalidateChunks: { source: 'handbook' },
+  buildChunks: { source: 'handbook' },
+  prefetchChunks: { source: 'handbook' },
   changeChunkQuota: { quotaBytes: 1_000 },
   endProgram: { outcome: 'failed', message: 'by another tenant' },
   changePriority: { priority: 2 },

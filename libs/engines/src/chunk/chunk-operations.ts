@@ -9,6 +9,8 @@ export interface ChunkCapabilities extends EngineAbilities {
   readonly kvBytesPerToken: number;
   /** Bytes for stored KV: of the largest tier, which holds everything that smaller ones do. */
   readonly capacityBytes: number;
+  /** The tier that a prefill reads from without waiting: the accelerator's memory, or the host's where there is none. */
+  readonly fastTier: chunk.Tier;
   /** Neutral prefix that the engine suggests to build chunks behind; may be empty. */
   readonly neutralPrefixIds: readonly number[];
 }
@@ -30,6 +32,8 @@ export interface ChunkWork {
 export interface ChunkOperations {
   capabilities(): Promise<ChunkCapabilities>;
   build(request: Omit<chunk.BuildRequest, 'withStats'>): Promise<readonly chunk.Variant[]>;
+  /** Copies variants to a tier; returns those that are there then. */
+  copy(opId: string, tier: chunk.Tier, variantIds: readonly string[]): Promise<readonly string[]>;
   /** Drops variants everywhere; those that are not there count as dropped. */
   evict(opId: string, variantIds: readonly string[]): Promise<void>;
   invalidate(request: Partial<chunk.InvalidateRequest> & { readonly opId: string }): Promise<readonly string[]>;

@@ -82,6 +82,13 @@ const chunkOperations = (link: ChunkLink): ChunkOperations => {
     capabilities: async () => capabilitiesFromProto(await readCapabilities(link)),
     build: async (request) =>
       (await longUnary('Build', client, client.build, { ...request, withStats: true })).variants,
+    copy: async (opId, tier, variantIds) => {
+      const items = variantIds.map((variantId) =>
+        chunk.PlaceItem.create({ variantId, action: chunk.PlaceAction.COPY, tier }),
+      );
+      const { results } = await longUnary('Place', client, client.place, { opId, epoch: '', items });
+      return results.filter(({ done }) => done).map(({ variantId }) => variantId);
+    },
     evict: async (opId, variantIds) => {
       const items = variantIds.map((variantId) =>
         chunk.PlaceItem.create({ variantId, action: chunk.PlaceAction.EVICT }),

@@ -2,6 +2,7 @@ import { chunk } from '@holdfast/contracts';
 import type { TokenSelector } from '@holdfast/chunk-cache';
 import type { EngineInfo } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
+import type { SamplingFeature } from '../sampling-features.js';
 import type { ChunkCapabilities } from './chunk-operations.js';
 import type { ChunkLink } from './chunk-link.js';
 
@@ -18,6 +19,9 @@ const SELECTORS: ReadonlyMap<chunk.Selector, TokenSelector> = new Map([
   [chunk.Selector.RANDOM, 'random'],
 ]);
 
+/** `holdfast.chunk.v1.Sampling` has lengths, temperature and seed alone. */
+export const CHUNK_SAMPLING_FEATURES: readonly SamplingFeature[] = [];
+
 /** Reads what the engine says of itself. Throws ENGINE_PROTOCOL_VIOLATED for one without an epoch or a fingerprint. */
 export const readCapabilities = async (link: ChunkLink): Promise<chunk.GetCapabilitiesResponse> => {
   const answer = await link.unary('GetCapabilities', link.client, link.client.getCapabilities, {});
@@ -33,6 +37,7 @@ export const capabilitiesFromProto = (answer: chunk.GetCapabilitiesResponse): Ch
   fingerprint: answer.fingerprint,
   kvBytesPerToken: answer.kvBytesPerToken,
   capacityBytes: Math.max(0, ...answer.tiers.map(({ bytesTotal }) => Number(bytesTotal))),
+  fastTier: answer.tiers.some(({ tier }) => tier === chunk.Tier.DEVICE) ? chunk.Tier.DEVICE : chunk.Tier.MEMORY,
   neutralPrefixIds: answer.neutralPrefixTokenIds,
   nonPrefix: answer.nonPrefix,
   layerStop: answer.layerStop,
@@ -58,6 +63,7 @@ export const infoFromProto = (engineId: string, answer: chunk.GetCapabilitiesRes
   vocabularySize: answer.vocabularySize,
   maxContextTokens: answer.maxContextTokens,
   eosTokenIds: answer.stopTokenIds,
+  samplingFeatures: CHUNK_SAMPLING_FEATURES,
   kind: `chunk-${answer.engineKind}`,
   version: answer.engineVersion,
 });

@@ -62,13 +62,14 @@ describe('ChunkRepository', () => {
     await chunks.putTexts([text('a'), text('b', { sourceVersion: '8' }), text('c', { tenantId: 'other' })]);
     await chunks.putTexts([text('a', { name: 'again' })]);
     expect(await chunks.texts(['a', 'never'])).toEqual([text('a')]);
-    const source = { tenantId: 'acme', salt: 's', source: 'handbook' };
-    const ids = async (of: Parameters<ChunkRepository['chunksOf']>[0], limit = 10): Promise<readonly string[]> =>
-      (await chunks.chunksOf(of, limit)).map(({ chunkId }) => chunkId);
+    const source = { tenantId: 'acme', salt: 's', source: 'handbook', fingerprint: 'f' };
+    const ids = (of: Parameters<ChunkRepository['chunksOf']>[0], limit = 10): Promise<readonly string[]> =>
+      chunks.chunksOf(of, limit);
     expect(await ids(source)).toEqual(['a', 'b']);
     expect(await ids(source, 1)).toEqual(['a']);
     expect(await ids({ ...source, sourceVersion: '8' })).toEqual(['b']);
     expect(await ids({ ...source, salt: 'another' })).toEqual([]);
+    expect(await ids({ ...source, fingerprint: 'another' })).toEqual([]);
     await chunks.removeTexts('acme', 'handbook', '8');
     expect(await ids(source)).toEqual(['b']);
     await chunks.removeTexts('acme', 'handbook', null);

@@ -63,24 +63,20 @@ export class ChunkRepository {
     return (await fromStorage(() => prismaOf(this.database).chunkText.findMany({ where }))).map(toText);
   }
 
-  /** Chunks of a tenant's source that were seen last, at most `limit`; of one version when it is given. */
+  /** Ids of a source's chunks, those that were seen last first, at most `limit`; of one version when it is given. */
   async chunksOf(
-    scope: {
-      readonly tenantId: string;
-      readonly source: string;
-      readonly sourceVersion?: string;
-      readonly salt: string;
-    },
+    where: Pick<ChunkTextRow, 'tenantId' | 'salt' | 'source' | 'fingerprint'> & { readonly sourceVersion?: string },
     limit: number,
-  ): Promise<{ readonly chunkId: string; readonly fingerprint: string }[]> {
-    return fromStorage(() =>
+  ): Promise<string[]> {
+    const rows = await fromStorage(() =>
       prismaOf(this.database).chunkText.findMany({
-        where: scope,
-        select: { chunkId: true, fingerprint: true },
+        where,
+        select: { chunkId: true },
         orderBy: [{ seenAt: 'desc' }, { chunkId: 'asc' }],
         take: limit,
       }),
     );
+    return rows.map(({ chunkId }) => chunkId);
   }
 
   /** Removes the tokens of a tenant's source, of every version but the one to keep. */

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import type { Identity } from '../../identity/identity.js';
-import { changes, reads, type Operation } from '../operation.js';
+import { askForBuilds, askForPrefetch, type AskedWork, type SourceOf } from '../../chunks/source-work.js';
+import { changes, reads, type Change, type Operation } from '../operation.js';
 import { pageOfSorted } from '../page-of-sorted.js';
 import { requireVersion, versionConflict } from '../read-request.js';
 import type { RestContext } from '../rest-context.js';
@@ -46,7 +47,37 @@ const quotaSchema = named(
   z.strictObject({ tenantId: z.string(), quotaBytes: quotaField, usedBytes: z.record(z.string(), count) }),
 );
 
-/** Stored KV of chunks: what there is, what it is worth, throwing it away, quotas. */
+const chunkName = z.string('1 to 128 characters').min(1, '1 to 128 characters').max(128, '1 to 128 characters');
+const chunkText = z
+  .string('1 to 65,536 characters')
+  .min(1, '1 to 65,536 characters')
+  .max(65_536, '1 to 65,536 characters');
+const askedSchema = named(
+  'ChunkWork',
+  z.strictObject({
+    jobIds: z.array(z.string()).readonly(),
+    count: count.meta({ description: 'Chunks or variants that the jobs are about, over all engines.' }),
+  }),
+);
+
+/** Pure. */
+const sourceOf = (
+  asked: string,
+  { source, sourceVersion }: { readonly source: string; readonly sourceVersion?: string | undefined },
+): SourceOf => ({ tenantId: asked, source, ...(sourceVersion === undefined ? {} : { sourceVersion }) });
+
+const changeOf = (
+  kind: string,
+  ofTenant: string,
+  { source, sourceVersion = null }: { readonly source: string; readonly sourceVersion?: string | null | undefined },
+  { jobIds, count: chunks }: AskedWork,
+): Change => ({
+  target: `${kind}/${source}`,
+  ofTenant,
+  details: { sourceVersion, jobs: jobIds.length, chunks },
+});
+
+/** Stored KV of chunks: what there is, what it is worth, building, fetching and throwing away, quotas. */
 export const chunkOperations: readonly Operation[] = [
   reads({
     id: 'listChunkVariants',
@@ -104,6 +135,8 @@ export const chunkOperations: readonly Operation[] = [
     answer: named('InvalidatedChunks', z.strictObject({ variants: count })),
     handle: async (context, { identity, params: asked, body }) => {
       await findTenant(context, identity, asked.tenantId);
+      const { repository } = context.services.chunks;
+      await repository.removeTexts(asked.tenantId, body.source, body.keepSourceVersion ?? null);
       let variants = 0;
       for (const shelf of context.services.chunks.shelves) {
         variants += shelf.invalidate(
@@ -120,6 +153,68 @@ export const chunkOperations: readonly Operation[] = [
         details: { keepSourceVersion: body.keepSourceVersion ?? null, variants },
       };
       return { body: { variants }, change };
+    },
+  }),
+  changes({
+    id: 'buildChunks',
+    method: 'POST',
+    tag,
+    path: '/tenants/{tenantId}/chunks/build',
+    summary: 'Starts jobs that build KV of a source that is near to that in any company.',
+    description:
+      'Of the texts given here, and of those that turns have named: the mean over several neutral contexts, in each ' +
+      'engine that can use it. `GET /chunks` lists what has become of it, with `neutral` as its foundation.',
+    role: 'operator',
+    params,
+    query: null,
+    body: named(
+      'ChunkBuild',
+      z.strictObject({
+        source: sourceText,
+        sourceVersion: versionText.optional(),
+        texts: z
+          .array(z.strictObject({ id: chunkName, text: chunkText }), 'a list of at most 64 texts')
+          .max(64, 'at most 64 texts')
+          .default([]),
+      }),
+    ),
+    status: 202,
+    answer: askedSchema,
+    handle: async (context, { identity, params: asked, body }) => {
+      const { tenantId: found } = await findTenant(context, identity, asked.tenantId);
+      const { services, jobs } = context;
+      const { source, sourceVersion = '' } = body;
+      // Without texts there is nothing to encode, and engines may be without a tokenizer.
+      if (body.texts.length > 0) await services.text.load();
+      const done = await askForBuilds(services.chunks, (name, payload) => jobs.chunks.add(name, payload), {
+        ...sourceOf(found, body),
+        texts: body.texts.map((one) => ({ ...one, source, sourceVersion })),
+        encode: (text) => services.text.encodeChunk(text),
+      });
+      return { body: done, change: changeOf('chunk-build', found, body, done) };
+    },
+  }),
+  changes({
+    id: 'prefetchChunks',
+    method: 'POST',
+    tag,
+    path: '/tenants/{tenantId}/chunks/prefetch',
+    summary: 'Starts jobs that copy the stored KV of a source to where engines read it without waiting.',
+    role: 'operator',
+    params,
+    query: null,
+    body: named('ChunkPrefetch', z.strictObject({ source: sourceText, sourceVersion: versionText.optional() })),
+    status: 202,
+    answer: askedSchema,
+    handle: async (context, { identity, params: asked, body }) => {
+      const { tenantId: found } = await findTenant(context, identity, asked.tenantId);
+      const { services, jobs } = context;
+      const done = await askForPrefetch(
+        services.chunks,
+        (name, payload) => jobs.chunks.add(name, payload),
+        sourceOf(found, body),
+      );
+      return { body: done, change: changeOf('chunk-prefetch', found, body, done) };
     },
   }),
   reads({

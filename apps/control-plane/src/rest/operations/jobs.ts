@@ -42,6 +42,11 @@ const jobJson = (job: JobView): z.output<typeof jobSchema> => ({
   result: job.result,
 });
 
+const queueField = z
+  .enum(['service', 'chunks'])
+  .optional()
+  .meta({ description: "The service's own work, unless `chunks` is asked for: work on chunks of this pool." });
+
 /** Deferred work of the service. */
 export const jobOperations: readonly Operation[] = [
   reads({
@@ -51,10 +56,11 @@ export const jobOperations: readonly Operation[] = [
     summary: 'Jobs of one state, newest first.',
     role: 'viewer',
     params: null,
-    query: z.strictObject({ ...pageQuery, state: z.enum(jobStates) }),
+    query: z.strictObject({ ...pageQuery, state: z.enum(jobStates), queue: queueField }),
     answer: named('JobPage', pageSchema(jobSchema)),
     handle: async ({ jobs }, { query }) => {
-      const { items, nextPageToken } = await jobs.queue.list({ state: query.state, ...pageOf(query) });
+      const queue = query.queue === 'chunks' ? jobs.chunks : jobs.queue;
+      const { items, nextPageToken } = await queue.list({ state: query.state, ...pageOf(query) });
       return { body: { items: items.map(jobJson), nextPageToken: nextPageToken ?? null } };
     },
   }),
@@ -65,12 +71,14 @@ export const jobOperations: readonly Operation[] = [
     summary: 'How many jobs there are, by state.',
     role: 'viewer',
     params: null,
-    query: null,
+    query: z.strictObject({ queue: queueField }),
     answer: named(
       'JobCounts',
       z.strictObject({ waiting: count, delayed: count, active: count, completed: count, deadLetter: count }),
     ),
-    handle: async ({ jobs }) => ({ body: await jobs.queue.counts() }),
+    handle: async ({ jobs }, { query }) => ({
+      body: await (query.queue === 'chunks' ? jobs.chunks : jobs.queue).counts(),
+    }),
   }),
   reads({
     ...common,
@@ -81,7 +89,9 @@ export const jobOperations: readonly Operation[] = [
     params,
     query: null,
     answer: jobSchema,
-    handle: async ({ jobs }, { params: asked }) => ({ body: jobJson(await jobs.queue.get(asked.jobId)) }),
+    handle: async ({ jobs }, { params: asked }) => ({
+      body: jobJson(await jobs.queueOf(asked.jobId).get(asked.jobId)),
+    }),
   }),
   changes({
     ...common,
@@ -95,7 +105,7 @@ export const jobOperations: readonly Operation[] = [
     body: null,
     answer: jobSchema,
     handle: async ({ jobs }, { params: asked }) => {
-      const job = await jobs.queue.retry(asked.jobId);
+      const job = await jobs.queueOf(asked.jobId).retry(asked.jobId);
       return { body: jobJson(job), change: { target: `job/${asked.jobId}`, ofTenant: sharedOwner } };
     },
   }),

@@ -1,0 +1,99 @@
+/**
+ * Work on stored chunks ahead of the turns that will need it: builds means over neutral contexts, and copies variants to
+ * where a prefill reads from.
+ *
+ * What a run changes lies in an engine, under names that follow from the payload, and in rows that are written in place of
+ * those of the same name. So a run that is done again changes nothing, and no record of its effect is needed (ADR 0005).
+ */
+import type { ChunkRepository } from '@holdfast/persistence';
+import { DomainError } from '@holdfast/platform';
+import type { Instant } from '@holdfast/scheduling';
+import type { JobJson, JobRun } from '@holdfast/jobs';
+import { tokenDigest } from '@holdfast/chunk-cache';
+import type { ChunkBuildPayload, ChunkPrefetchPayload } from '../jobs/chunk-catalogue.js';
+import { knownVariant, type KnownVariant } from './chunk-rows.js';
+import { textOfRow, type ChunkText } from './chunk-texts.js';
+import type { EngineShelf } from './engine-shelf.js';
+import { meanItem } from './mean-variant.js';
+
+/** What the jobs work with. */
+export interface ChunkJobsOptions {
+  readonly repository: ChunkRepository;
+  /** Of the engines that are attached and reconciled. */
+  readonly shelves: () => readonly EngineShelf[];
+  readonly now: () => Instant;
+}
+
+/** See the file header. */
+export class ChunkJobs {
+  constructor(private readonly options: ChunkJobsOptions) {}
+
+  /**
+   * Modifies an engine and its shelf: builds the means that are not there.
+   *
+   * @throws DomainError ENGINE_UNREACHABLE while the engine is not attached, and what the engine says.
+   */
+  async build({ engineId, headChunkId, chunkIds }: ChunkBuildPayload, { jobId }: JobRun): Promise<JobJson> {
+    const shelf = this.#shelfOf(engineId);
+    const { fingerprint, neutralPrefixIds } = shelf.capabilities;
+    if (neutralPrefixIds.length === 0) return { built: 0, reason: 'the engine suggests no neutral prefix' };
+    const ids = headChunkId === null ? chunkIds : [headChunkId, ...chunkIds];
+    const texts = new Map((await this.options.repository.texts(ids)).map((row) => [row.chunkId, textOfRow(row)]));
+    const head = headChunkId === null ? null : (texts.get(headChunkId) ?? null);
+    // Text of another model's tokens, or that was invalidated since.
+    const known = chunkIds
+      .flatMap((id) => texts.get(id) ?? [])
+      .filter(({ chunk }) => chunk.fingerprint === fingerprint);
+    const missing = known.filter(({ chunk }) => !shelf.hasMean(chunk.id));
+    const built = missing.length === 0 ? [] : await this.#buildMeans(shelf, { jobId, head, texts: missing });
+    return { built: built.length, there: known.length - missing.length, unknown: chunkIds.length - known.length };
+  }
+
+  /**
+   * Modifies an engine: copies variants to its fast tier.
+   *
+   * @throws DomainError ENGINE_UNREACHABLE while the engine is not attached, and what the engine says.
+   */
+  async prefetch({ engineId, variantIds }: ChunkPrefetchPayload, { jobId }: JobRun): Promise<JobJson> {
+    const shelf = this.#shelfOf(engineId);
+    const wanted = shelf.farFrom(variantIds);
+    return { copied: wanted.length === 0 ? 0 : (await shelf.fetch(jobId, wanted)).length, asked: variantIds.length };
+  }
+
+  async #buildMeans(
+    shelf: EngineShelf,
+    work: { readonly jobId: string; readonly head: ChunkText | null; readonly texts: readonly ChunkText[] },
+  ): Promise<readonly KnownVariant[]> {
+    const { jobId, head, texts } = work;
+    const { fingerprint, neutralPrefixIds: neutralIds } = shelf.capabilities;
+    const items = texts.map((text) => meanItem(text, { head, neutralIds }));
+    const variants = await shelf.build({ opId: jobId, epoch: shelf.capabilities.epoch, fingerprint, items });
+    const facts = {
+      preceding: [],
+      foundation: 'neutral',
+      foundationDigest: head === null ? '' : tokenDigest(head.tokenIds),
+      storedAt: this.options.now(),
+    } as const;
+    // In the order of the items.
+    const built = variants.map((stored, index) => knownVariant(stored, { ...facts, ...texts[index]! }));
+    shelf.stored(built);
+    // Text that was invalidated while it was being built goes with what came of it.
+    const ids = texts.map(({ chunk }) => chunk.id);
+    const valid = new Set((await this.options.repository.texts(ids)).map(({ chunkId }) => chunkId));
+    const invalid = new Set(ids.filter((id) => !valid.has(id)));
+    shelf.invalidate(({ variant }) => invalid.has(variant.chunk.id));
+    await shelf.settled();
+    return built.filter(({ variant }) => valid.has(variant.chunk.id));
+  }
+
+  #shelfOf(engineId: string): EngineShelf {
+    const shelf = this.options.shelves().find((one) => one.engineId === engineId);
+    if (shelf !== undefined) return shelf;
+    throw new DomainError({
+      kind: 'unavailable',
+      reason: 'ENGINE_UNREACHABLE',
+      message: `engine ${engineId} is not attached, or its stored chunks are not known yet`,
+      metadata: { engineId },
+    });
+  }
+}
