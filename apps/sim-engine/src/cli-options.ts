@@ -74,6 +74,7 @@ const schema = z.object({
   chunkMemory: numeric({ min: 0, max: 16_777_216 }),
   chunkPrefixOnly: z.boolean(),
   chunkDamage: numeric({ min: 0, max: 100, isReal: true }),
+  chunkDrift: numeric({ min: 0, max: 100, isReal: true }),
   epoch: label.optional(),
   statsInterval: numeric({ min: 10, max: 600_000 }),
   otlpEndpoint: z
@@ -181,7 +182,7 @@ const chunksOf = (options: Parsed, { kvBytesPerToken }: EngineProfile): Pick<Eng
           kvBytesPerToken,
           loadBytesPerSecond: LOAD_BYTES_PER_SECOND,
           nonPrefix: !options.chunkPrefixOnly,
-          damageNats: () => options.chunkDamage,
+          damageNats: (requests) => options.chunkDamage + options.chunkDrift * Number(requests),
         },
       };
 

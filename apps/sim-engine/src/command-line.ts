@@ -46,6 +46,7 @@ export const commandLine = (version: string): Command =>
       'modelled divergence of an answer when everything is reused and nothing repaired',
       '0.1',
     )
+    .option('--chunk-drift <nats>', 'how much --chunk-damage rises with each request', '0')
     .option('--epoch <name>', 'names this life of the engine (default: random)')
     .option('--stats-interval <ms>', 'model milliseconds between load records on an idle event stream', '1000')
     .addOption(

@@ -30,5 +30,6 @@ export const buildVariant = (
       prefix.map(({ chunkId }) => chunkId).filter((id) => id !== ''),
     ),
     prefixDigest: isMean ? null : tokenDigest(before),
+    isMean,
   });
 };

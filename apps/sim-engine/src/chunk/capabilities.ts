@@ -1,7 +1,7 @@
 import { fingerprintOf } from '@holdfast/chunk-cache';
 import { chunk } from '@holdfast/contracts';
 import type { EngineSettings } from '../engine-settings.js';
-import { eosTokenId } from '../tokenizer/byte-level-tokenizer.js';
+import { encodeText, eosTokenId } from '../tokenizer/byte-level-tokenizer.js';
 import type { ChunkSettings } from './chunk-settings.js';
 
 /** Pure. Digest of all that stored KV depends on: another model, vocabulary or seed makes other KV. */
@@ -13,6 +13,10 @@ export const simFingerprint = ({ model, seed, vocabularySize }: EngineSettings, 
     dtype: 'bfloat16',
     rope: { type: 'modelled', theta: 0, scaling: {} },
   });
+
+/** Says nothing of any request. Each half of it is a text of its own. */
+const NEUTRAL_TEXT =
+  'The harbour lies in a bay that opens west.\n\nThe heron waits in the reeds until a fish comes.\n\n';
 
 /** Pure. What the engine says of itself. */
 export const capabilities = (
@@ -43,7 +47,7 @@ export const capabilities = (
   tiers: [tierState(chunks, facts.bytesUsed)],
   prefillMsPerToken: settings.stepTime.perPrefillTokenMicros / 1e3,
   prefillMsPerTokenAndContextToken: settings.stepTime.perPrefillPairMicros / 1e3,
-  neutralPrefixTokenIds: [],
+  neutralPrefixTokenIds: chunks.nonPrefix ? Array.from(encodeText(NEUTRAL_TEXT)) : [],
   stopTokenIds: [eosTokenId],
 });
 

@@ -97,7 +97,15 @@ export class ChunkEngineService {
   #execute(call: Parameters<chunk.ChunkEngineServiceServer['execute']>[0]): void {
     const { settings, chunks } = this.options;
     this.#check(call.request);
-    const work = execute(call, { settings, chunks, shelf: this.#shelf, lane: this.#lane, events: this.#events });
+    const { requests } = this.#counts;
+    const work = execute(call, {
+      settings,
+      chunks,
+      requests,
+      shelf: this.#shelf,
+      lane: this.#lane,
+      events: this.#events,
+    });
     this.#counts.requests += 1n;
     this.#counts.promptTokens += BigInt(work.computedTokens + work.reusedTokens);
     this.#counts.computedTokens += BigInt(work.computedTokens);
@@ -192,4 +200,4 @@ export class ChunkEngineService {
   }
 }
 
-const toWire = ({ prefixDigest: _, ...variant }: ShelfVariant): chunk.Variant => variant;
+const toWire = ({ prefixDigest: _, isMean: _mean, ...variant }: ShelfVariant): chunk.Variant => variant;

@@ -10,7 +10,7 @@ export interface ChunkSettings {
   readonly nonPrefix: boolean;
   /**
    * Modelled divergence of an answer from that of a full recompute, nats a token, when every token of the prompt is reused
-   * and none repaired. A function, so that a stream can get worse.
+   * and none repaired; by how many requests came before, so that a stream can get worse.
    */
-  readonly damageNats: () => number;
+  readonly damageNats: (requests: bigint) => number;
 }

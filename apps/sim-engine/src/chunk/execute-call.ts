@@ -22,6 +22,8 @@ export interface ExecuteContext {
   readonly shelf: VariantShelf;
   readonly lane: SerialLane;
   readonly events: EventLog;
+  /** Executed before this one. */
+  readonly requests: bigint;
 }
 
 type ExecuteStream = ServerWritableStream<chunk.ExecuteRequest, chunk.ExecuteResponse>;
@@ -135,19 +137,23 @@ const resultOf = ({ timing, execution, context }: Streaming): chunk.ExecuteResul
   };
 };
 
+/** Damage of a mean over contexts beside that of one context: `neutral-store` beside `system-store` of docs/chunk-quality.md. */
+const MEAN_DAMAGE = 0.4;
+
 /** Divergence grows with what is reused and not repaired, and falls faster than the share of it that is repaired. */
 const shadowOf = (
   { request, work, output }: Execution,
-  { chunks }: ExecuteContext,
+  { chunks, requests }: ExecuteContext,
   segments: readonly ResolvedSegment[],
 ): chunk.ShadowResult => {
   const exposed = work.segments.reduce((sum, { reusedTokens, recomputedTokens }, index) => {
     if (segments[index]!.kind !== 'reuse') return sum;
     const length = reusedTokens + recomputedTokens;
-    return sum + length * (reusedTokens / length) ** 1.5;
+    const off = segments[index]!.variant?.isMean === true ? MEAN_DAMAGE : 1;
+    return sum + off * length * (reusedTokens / length) ** 1.5;
   }, 0);
   const luck = unit(mix(fingerprint(2, Uint32Array.from(request.tokenIds)), 0x5ad0));
-  const klPerToken = (chunks.damageNats() * exposed * (0.5 + luck)) / request.tokenIds.length;
+  const klPerToken = (chunks.damageNats(requests) * exposed * (0.5 + luck)) / request.tokenIds.length;
   return chunk.ShadowResult.fromPartial({
     klPerToken,
     klMax: 3 * klPerToken,
@@ -179,5 +185,6 @@ const store = (
     pinned: false,
     stats: modelledStats(tokenIds, variant.prefixChunkIds),
     prefixDigest: canonical ? tokenDigest(request.tokenIds.slice(0, start)) : null,
+    isMean: false,
   });
 };

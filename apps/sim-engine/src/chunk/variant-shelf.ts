@@ -7,6 +7,8 @@ export interface ShelfVariant extends chunk.Variant {
   readonly spec: chunk.VariantSpec;
   /** Digest of the tokens before it when it was computed; null for a mean over several. */
   readonly prefixDigest: string | null;
+  /** It is the mean over several contexts. */
+  readonly isMean: boolean;
 }
 
 /** Modelled KV in host memory: least recently used leaves first, what is pinned stays. */
