@@ -34,8 +34,7 @@ export const commandExecutor = (options: CommandExecutorOptions): ((command: Com
         runner.forget(command.turnId);
         return requeued(options, command.turnId);
       case 'rerankTurn':
-        // No engine takes a new rank for a request it has: its rank stays, which the dispatch window makes rare.
-        return;
+        return runner.rerank(command);
       case 'rejectTurn':
         return rejectTurn(options, command);
       case 'setPin':

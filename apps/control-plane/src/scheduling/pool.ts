@@ -99,6 +99,7 @@ export class Pool {
       suspect: (engineId, epoch, error) => this.engines.suspect(engineId, epoch, error),
       trace: hooks.traceEngineCall,
       chunkWork: hooks.chunkWork,
+      onRankRefused: ({ turnId, engineId }, { reason }) => logger.debug({ turnId, engineId, reason }, 'rank refused'),
       onFinished: hooks.onTurnFinished,
       onFailed: hooks.onTurnFailed,
     });

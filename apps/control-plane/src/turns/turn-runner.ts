@@ -6,7 +6,15 @@
  */
 import { EngineError, type ChunkWork, type EngineClient, type GenerateEvent } from '@holdfast/engines';
 import { DomainError, isDomainError, toDomainError } from '@holdfast/platform';
-import type { DispatchTurn, EngineEpoch, EngineId, Instant, KernelEvent, TurnId } from '@holdfast/scheduling';
+import type {
+  DispatchTurn,
+  EngineEpoch,
+  EngineId,
+  Instant,
+  KernelEvent,
+  RerankTurn,
+  TurnId,
+} from '@holdfast/scheduling';
 import { instant } from '@holdfast/scheduling';
 import type { EngineCallTrace } from '../telemetry/program-trace.js';
 import type { LiveTurn, TurnDispatch, TurnPlan } from './live-turn.js';
@@ -17,6 +25,8 @@ const MAX_ATTEMPTS = 3;
 
 /** The last event of an engine's answer. */
 export type EngineAnswer = Extract<GenerateEvent, { type: 'complete' }>;
+
+type TokensEvent = Extract<GenerateEvent, { type: 'tokens' }>;
 
 /** What the runner works with. */
 export interface TurnRunnerOptions {
@@ -30,6 +40,8 @@ export interface TurnRunnerOptions {
   readonly trace: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
   /** How an engine that reuses chunks is to make the KV of a turn; undefined computes everything. */
   readonly chunkWork: (turn: LiveTurn, engineId: EngineId, epoch: EngineEpoch) => Promise<ChunkWork | undefined>;
+  /** The engine did not take a new rank, or did not answer: the turn keeps the one it has there. */
+  readonly onRankRefused: (command: RerankTurn, error: DomainError) => void;
   /** The turn has its whole answer; the kernel knows. */
   readonly onFinished: (turn: LiveTurn, answer: EngineAnswer, engineId: EngineId) => void;
   /** The turn ends without one; the kernel knows. */
@@ -44,6 +56,8 @@ interface Attempt {
   readonly trace: EngineCallTrace;
   readonly abort: AbortController;
   isForgotten: boolean;
+  /** Not yet with the engine; null when nothing is under way. */
+  newRank: RerankTurn | null;
 }
 
 /** See the file header. */
@@ -83,6 +97,7 @@ export class TurnRunner {
       trace: this.#options.trace(turn, dispatch),
       abort: new AbortController(),
       isForgotten: false,
+      newRank: null,
     };
     this.#attempts.set(turn.turnId, attempt);
     void this.#run(attempt);
@@ -96,6 +111,30 @@ export class TurnRunner {
     this.#attempts.delete(turnId);
     attempt.trace.end({ outcome: 'aborted' });
     attempt.abort.abort();
+  }
+
+  /** Modifies state. Gives the engine call of a turn another rank; of several that wait, only the last one counts. */
+  rerank(command: RerankTurn): void {
+    const attempt = this.#attempts.get(command.turnId);
+    if (attempt === undefined || attempt.command.epoch !== command.epoch) return;
+    const isUnderWay = attempt.newRank !== null;
+    attempt.newRank = command;
+    if (!isUnderWay) void this.#sendRanks(attempt);
+  }
+
+  /** One call at a time, so that an older rank never overtakes a newer one. */
+  async #sendRanks(attempt: Attempt): Promise<void> {
+    while (attempt.newRank !== null && this.#attempts.get(attempt.turn.turnId) === attempt) {
+      const command = attempt.newRank;
+      const client = this.#options.client(command.engineId, command.epoch);
+      try {
+        // False: the request has just left the engine.
+        await client?.rerank(requestIdOf(attempt), command.epoch, command.rank);
+      } catch (error) {
+        this.#options.onRankRefused(command, isDomainError(error) ? error : toDomainError(error));
+      }
+      if (attempt.newRank === command) attempt.newRank = null;
+    }
   }
 
   async #run(attempt: Attempt): Promise<void> {
@@ -118,7 +157,7 @@ export class TurnRunner {
     const chunks = client.chunks === undefined ? undefined : await this.#options.chunkWork(turn, engineId, epoch);
     if (attempt.isForgotten) return null;
     const events = client.generate({
-      requestId: `${turn.turnId}.${attempt.dispatch.attempt}`,
+      requestId: requestIdOf(attempt),
       promptIds: plan.promptIds,
       sampling: plan.sampling,
       hints: command.hints,
@@ -129,7 +168,7 @@ export class TurnRunner {
     for await (const event of events) {
       if (attempt.isForgotten) return null;
       if (event.type === 'complete') return event;
-      this.#takeTokens(attempt, event.tokenIds);
+      this.#takeTokens(attempt, event);
       if (turn.isCongested) await turn.untilReadable();
       if (attempt.isForgotten) return null;
     }
@@ -137,9 +176,9 @@ export class TurnRunner {
     throw new EngineError({ reason: 'ENGINE_PROTOCOL_VIOLATED', engineId, message: 'the answer has no end' });
   }
 
-  #takeTokens({ turn, trace }: Attempt, tokenIds: readonly number[]): void {
+  #takeTokens({ turn, trace }: Attempt, { tokenIds, logprobs }: Pick<TokensEvent, 'tokenIds' | 'logprobs'>): void {
     const isFirst = turn.output.length === 0 && tokenIds.length > 0;
-    turn.addOutput(tokenIds, this.#options.now());
+    turn.addOutput(tokenIds, this.#options.now(), logprobs);
     if (!isFirst) return;
     trace.firstToken();
     this.#options.post({ type: 'turnStarted', turnId: turn.turnId });
@@ -149,7 +188,7 @@ export class TurnRunner {
     const { turn, command, trace } = attempt;
     this.#attempts.delete(turn.turnId);
     // An engine that streams nothing before its end has started all the same.
-    if (turn.output.length === 0) this.#takeTokens(attempt, answer.outputIds);
+    if (turn.output.length === 0) this.#takeTokens(attempt, { tokenIds: answer.outputIds });
     const { promptTokens, cachedTokens } = answer;
     const outputTokens = turn.output.length;
     trace.end({ outcome: 'finished', promptTokens, cachedTokens, outputTokens });
@@ -187,6 +226,9 @@ export class TurnRunner {
     if (!mayRunElsewhere && !turn.hasEnded) this.#options.onFailed(turn, error);
   }
 }
+
+/** Pure. Name of the request at its engine. */
+const requestIdOf = ({ turn, dispatch }: Attempt): string => `${turn.turnId}.${dispatch.attempt}`;
 
 /** Pure. True for faults of the engine, not of the request: another engine may do better. */
 const isEngineFault = (error: DomainError): boolean =>
