@@ -11,7 +11,7 @@ import { durationToProto } from '@holdfast/contracts';
 import { randomUUID } from 'node:crypto';
 import { scopedId } from '../identity/tenant-ids.js';
 import type { ProgramServices } from '../programs/program-services.js';
-import { type PendingStarts, startProgram } from '../programs/start-program.js';
+import { openProgram, type OpenOptions } from '../programs/start-program.js';
 import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { ConversationIndex, Lane } from './conversation-index.js';
 import { isProgramId, PROGRAM_HEADER, sessionProgramId, type SessionKey } from './session-key.js';
@@ -20,7 +20,6 @@ import { isProgramId, PROGRAM_HEADER, sessionProgramId, type SessionKey } from '
 export interface LaneContext {
   readonly services: ProgramServices;
   readonly index: ConversationIndex;
-  readonly pendingStarts: PendingStarts;
   /** Silence after which a program begun here is ended. */
   readonly idleLimit: Duration;
 }
@@ -47,7 +46,7 @@ export interface LaneClaim {
 /**
  * Modifies state: the lane is busy from now on.
  *
- * @throws DomainError as startProgram does.
+ * @throws DomainError as openProgram does.
  */
 export const claimLane = async (context: LaneContext, request: LaneRequest): Promise<LaneClaim> => {
   const hit = context.index.take(request.chain);
@@ -111,26 +110,25 @@ const laneOf = (programId: ProgramId, lane: Pick<Lane, 'first' | 'isNamed'>): La
 
 /** `name` is what the tenant calls the program; empty for one that no later request names. */
 const newLane = async (context: LaneContext, request: LaneRequest, name: string): Promise<Lane> => {
-  const { services, pendingStarts, idleLimit } = context;
+  const { services, idleLimit } = context;
   const { tenantId, caller } = request;
-  const start = async (id: string): Promise<Lane> => {
-    const message = {
-      requestId: randomUUID(),
-      programId: id,
+  const open = async (programId: string, id: Pick<OpenOptions, 'isUnused'>): Promise<Lane> => {
+    const program = {
+      programId,
       name: request.session?.value.slice(0, 200) ?? '',
       model: '',
       programClass: request.programClass,
       idleLimit: durationToProto(idleLimit),
     };
-    await startProgram(services, pendingStarts, message, { ...caller, tenantId });
-    return laneOf(scopedId(tenantId, id), { first: request.chain[0] ?? '', isNamed: name !== '' });
+    await openProgram(services, program, { tenantId, caller, ...id });
+    return laneOf(scopedId(tenantId, programId), { first: request.chain[0] ?? '', isNamed: name !== '' });
   };
-  if (name === '') return start(`oai-${randomUUID()}`);
+  if (name === '') return open(`oai-${randomUUID()}`, { isUnused: true });
   try {
-    return await start(name);
+    return await open(name, { isUnused: false });
   } catch (error) {
     // The session's earlier program has ended, or another request was faster: this one goes on under an id of its own.
     if (!isDomainError(error) || error.reason !== 'PROGRAM_EXISTS') throw error;
-    return start(`${name}.${randomUUID().slice(0, 8)}`);
+    return open(`${name}.${randomUUID().slice(0, 8)}`, { isUnused: true });
   }
 };

@@ -60,7 +60,7 @@ export const openAiRoutes = (
     maxLanes: MAX_CONVERSATIONS,
     isLive: (programId) => services.book.live(programId) !== undefined,
   });
-  const context: AnswerContext = { services, logger, idleLimit, index, pendingStarts: new Map() };
+  const context: AnswerContext = { services, logger, idleLimit, index };
   const routes: Readonly<Record<string, Route>> = {
     '/chat/completions': {
       method: 'POST',

@@ -51,17 +51,11 @@ export const startProgram = async (
   }
 };
 
-interface Owner {
-  readonly tenantId: string;
-  readonly caller: CallerTrace;
-}
-
 const start = async (
   services: ProgramServices,
   request: wire.StartProgramRequest,
-  { bodyDigest, ...owner }: Owner & { readonly bodyDigest: string },
+  { bodyDigest, caller, tenantId }: Pick<OpenOptions, 'caller' | 'tenantId'> & { readonly bodyDigest: string },
 ): Promise<Uint8Array> => {
-  const { tenantId } = owner;
   const scope = `startProgram:${tenantId}`;
   const earlier = await services.requests.find(scope, request.requestId);
   if (earlier !== undefined) {
@@ -69,14 +63,9 @@ const start = async (
     if (!isSame) throw requestIdReused(request.requestId, 'StartProgram');
     return earlier.result ?? new Uint8Array();
   }
-  services.requireOpen();
-  if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
-  const model = modelOf(services, request.model);
-  await services.quotas.load(tenantId);
-  const programId = scopedId(tenantId, request.programId === '' ? `prg-${randomUUID()}` : request.programId);
-  if (request.programId !== '') await requireUnused(services, programId, request.programId);
-  services.quotas.requireProgram(tenantId, services.book.liveOf(tenantId));
-  const program = admit(services, request, { ...owner, model, programId });
+  const isUnused = request.programId === '';
+  const named = isUnused ? { ...request, programId: `prg-${randomUUID()}` } : request;
+  const program = await openProgram(services, named, { caller, tenantId, isUnused });
   const result = wire.StartProgramResponse.encode({
     program: liveProgramToProto(program, services.pool.program(program.programId)),
   }).finish();
@@ -91,17 +80,41 @@ const start = async (
   return result;
 };
 
-const admit = (
+/** What a program's request does not say. */
+export interface OpenOptions {
+  readonly tenantId: string;
+  readonly caller: CallerTrace;
+  /** The id was just made up: the database need not be asked for it. */
+  readonly isUnused: boolean;
+}
+
+/** A program to be, with its id as its tenant knows it. */
+export type ProgramToOpen = Omit<wire.StartProgramRequest, 'requestId'>;
+
+/**
+ * Modifies state: the program is there. It is durable with its first rows, a moment later: for callers to whom a program
+ * that was lost with the process is no loss. With an unused id nothing is waited for once the tenant's limits are known.
+ *
+ * @throws DomainError MODEL_NOT_FOUND, PROGRAM_EXISTS, QUOTA_EXCEEDED; what new work is refused for.
+ */
+export const openProgram = async (
   services: ProgramServices,
-  request: wire.StartProgramRequest,
-  { model, programId, caller, tenantId }: Owner & { readonly model: string; readonly programId: string },
-): LiveProgram => {
+  request: ProgramToOpen,
+  { tenantId, caller, isUnused }: OpenOptions,
+): Promise<LiveProgram> => {
+  const programId = scopedId(tenantId, request.programId);
+  await services.quotas.load(tenantId);
+  if (!isUnused) await requireUnused(services, programId, request.programId);
+  // From here on without a wait: nobody may take the id, or the tenant's last place, in between.
+  services.requireOpen();
+  if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
+  services.quotas.requireProgram(tenantId, services.book.liveOf(tenantId));
   const startedAt = services.pool.now();
   const facts: ProgramFacts = {
     programId,
     tenantId,
     name: request.name,
-    model,
+    model: modelOf(services, request.model),
     programClass: request.programClass,
     startedAt,
     idleLimit:
