@@ -29,6 +29,8 @@ export interface EngineDescription {
   readonly capabilities: EngineCapabilities;
   /** KV blocks in the pool; 0 when the engine does not say. */
   readonly totalBlocks: number;
+  /** KV blocks that fit the host memory behind the pool; absent: none, or the engine does not say. */
+  readonly hostBlocks?: number;
   /** Tokens in a block. */
   readonly blockTokens: number;
   /** Sequences that may run at once. */

@@ -2,6 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { BlockPool } from './block-pool.js';
 import { EventLog } from './event-log.js';
+import { HostTier } from './host-tier.js';
 
 const BLOCKS = 6;
 
@@ -98,7 +99,7 @@ describe('block pool', () => {
     });
     fc.assert(
       fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
-        const pool = new BlockPool(BLOCKS, new EventLog(true));
+        const pool = new BlockPool(BLOCKS, new EventLog(true), new HostTier(0));
         const shadows = Array.from({ length: BLOCKS }, (): Shadow => ({ users: 0, hard: 0, soft: 0, key: 0 }));
         for (const { name, block, key } of operations) {
           actions[name]!(pool, shadows, block, key);
@@ -110,7 +111,7 @@ describe('block pool', () => {
   });
 
   it('refuses counts below zero', () => {
-    const pool = new BlockPool(2, new EventLog(true));
+    const pool = new BlockPool(2, new EventLog(true), new HostTier(0));
     expect(() => pool.leave(0)).toThrow(/block 0 is not in use/);
     expect(() => pool.unpinHard(0)).toThrow(/block 0 has no hard pin/);
     expect(() => pool.unpinSoft(0)).toThrow(/block 0 has no soft pin/);

@@ -1,6 +1,7 @@
 import { CacheIndex } from './cache-index.js';
 import type { EventLog } from './event-log.js';
 import { FreeList } from './free-list.js';
+import type { HostTier } from './host-tier.js';
 
 /**
  * The KV blocks: who uses them, what they hold, which one is overwritten next.
@@ -36,11 +37,16 @@ export class BlockPool {
   private readonly keys: Float64Array;
   private readonly index: CacheIndex;
   private readonly freeList: FreeList;
+  /** 1: whoever computed the block said that nobody will ask for it again, so it is not worth a place in host memory. */
+  private readonly over: Uint8Array;
 
   constructor(
     readonly totalBlocks: number,
     private readonly log: EventLog,
+    /** Where overwritten blocks go. */
+    private readonly host: HostTier,
   ) {
+    this.over = new Uint8Array(totalBlocks);
     this.users = new Int32Array(totalBlocks);
     this.hardPins = new Int32Array(totalBlocks);
     this.softPins = new Int32Array(totalBlocks);
@@ -89,7 +95,9 @@ export class BlockPool {
       this.keys[block] = 0;
       this.evictable -= 1;
       this.log.blockRemoved(key);
+      if (this.over[block] === 0) this.host.park(key);
     }
+    this.over[block] = 0;
     this.users[block] = 1;
     this.active += 1;
     return block;
@@ -102,7 +110,14 @@ export class BlockPool {
       else this.pinned -= 1;
       this.active += 1;
     }
+    this.over[block] = 0;
     this.users[block] = this.users[block]! + 1;
+  }
+
+  /** Modifies state. As `leave`, by a request after which nobody will ask for what only it used. */
+  leaveForGood(block: number): void {
+    this.leave(block);
+    if (this.isIdle(block) && this.softPins[block] === 0) this.over[block] = 1;
   }
 
   /** Modifies state. One request less uses the block; an idle block goes to the tail of the free list. */
@@ -120,6 +135,7 @@ export class BlockPool {
   /** Modifies state. Gives a block in use its key. False, and no change, when another block holds the key. */
   register(block: number, key: number): boolean {
     if (this.index.find(key) >= 0) return false;
+    this.host.leave(key);
     this.keys[block] = key;
     this.index.insert(block);
     return true;

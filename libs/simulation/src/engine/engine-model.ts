@@ -3,6 +3,7 @@ import { StepTimer } from '../steps/step-timer.js';
 import { BlockPool } from './block-pool.js';
 import { type EngineModelOptions, validateEngineOptions } from './engine-options.js';
 import { EventLog } from './event-log.js';
+import { HostTier } from './host-tier.js';
 import { KvMemory } from './kv-memory.js';
 import type { ModelEvent } from './model-event.js';
 import { type ModelPin, validatePinTerms } from './model-pin.js';
@@ -31,6 +32,7 @@ interface StepUnderWay extends ScheduledStep {
  */
 export class EngineModel {
   private readonly log: EventLog;
+  private readonly host: HostTier;
   private readonly pool: BlockPool;
   private readonly pinTable: PinTable;
   private readonly memory: KvMemory;
@@ -50,11 +52,12 @@ export class EngineModel {
   ) {
     validateEngineOptions(options);
     this.log = new EventLog(options.recordKvEvents ?? true);
-    this.pool = new BlockPool(options.totalBlocks, this.log);
+    this.host = new HostTier(options.host?.blocks ?? 0);
+    this.pool = new BlockPool(options.totalBlocks, this.log, this.host);
     this.pinTable = new PinTable(this.pool, this.log, options.blockTokens, options.maxPinnedFraction);
-    this.memory = new KvMemory(this.pool, this.pinTable, this.log, options.blockTokens);
+    this.memory = new KvMemory(this.pool, this.pinTable, this.log, this.host, options.blockTokens);
     this.scheduler = new StepScheduler(options, this.pool, this.pinTable, this.memory);
-    this.timer = new StepTimer(options.stepTime);
+    this.timer = new StepTimer(options.stepTime, options.host?.reloadMicrosPerToken);
     this.history = new ProgramHistory(options.totalBlocks * REMEMBERED_KEYS_PER_BLOCK);
   }
 
@@ -165,6 +168,8 @@ export class EngineModel {
       preemptions: this.scheduler.preemptions,
       promptTokens: this.scheduler.promptTokens,
       cachedTokens: this.scheduler.cachedTokens,
+      reloadedTokens: this.scheduler.reloadedTokens,
+      offloadedTokens: this.host.offloadedBlocks * this.options.blockTokens,
       outputTokens: this.outputTokens,
     };
   }
@@ -220,6 +225,7 @@ export class EngineModel {
       if (!this.holds(state)) continue;
       state.computed += state.scheduled;
       state.scheduled = 0;
+      state.reloading = 0;
       this.memory.registerFull(state);
       if (state.computed < state.tokens) continue;
       tokens.push(this.produce(state));
@@ -259,7 +265,7 @@ export class EngineModel {
     const { request } = state;
     const pin = this.retain(state, at);
     this.requests.delete(request.requestId);
-    this.scheduler.remove(state);
+    this.scheduler.finish(state);
     return {
       requestId: request.requestId,
       programId: request.programId,

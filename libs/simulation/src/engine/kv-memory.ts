@@ -2,6 +2,7 @@ import type { BlockPool } from './block-pool.js';
 import { prefixLength } from './bisect.js';
 import { ROOT_KEY } from './block-key.js';
 import type { EventLog } from './event-log.js';
+import type { HostTier } from './host-tier.js';
 import type { RevocationReason } from './model-event.js';
 import type { PinTable } from './pin-table.js';
 import type { RequestState } from './request-state.js';
@@ -12,6 +13,7 @@ export class KvMemory {
     private readonly pool: BlockPool,
     private readonly pins: PinTable,
     private readonly log: EventLog,
+    private readonly host: HostTier,
     private readonly blockTokens: number,
   ) {}
 
@@ -23,6 +25,24 @@ export class KvMemory {
   /** Pure. How many of the first `length` keys are resident, counted from the start without a gap. */
   residentLength(keys: Float64Array, length: number): number {
     return prefixLength(length, (index) => this.pool.find(keys[index]!) >= 0);
+  }
+
+  /** Pure. Blocks behind the first `hits` that host memory holds without a gap, within the limit of a hit. */
+  parkedLength(request: RequestState, hits: number): number {
+    let length = hits;
+    while (length < request.hitLimit && this.host.has(request.keys[length]!)) length += 1;
+    return length - hits;
+  }
+
+  /** Modifies state. Takes blocks out of host memory, so that making room for them does not push them out. */
+  unpark(request: RequestState, hits: number, parked: number): void {
+    for (let index = hits; index < hits + parked; index += 1) this.host.leave(request.keys[index]!);
+  }
+
+  /** Modifies state. The blocks that were taken out of host memory count as computed; the step waits for them. */
+  takeReloaded(request: RequestState, parked: number): void {
+    request.computed += parked * this.blockTokens;
+    this.registerFull(request);
   }
 
   /** Pure. How many of the first `hits` blocks are idle: a suffix, since users and pins never increase along a chain. */
@@ -75,8 +95,12 @@ export class KvMemory {
   }
 
   /** Modifies state. Gives all blocks of the request back, last one first. */
-  leaveAll(request: RequestState): void {
-    for (let index = request.blockCount - 1; index >= 0; index -= 1) this.pool.leave(request.blocks[index]!);
+  leaveAll(request: RequestState, outlook: 'may-return' | 'over' = 'may-return'): void {
+    for (let index = request.blockCount - 1; index >= 0; index -= 1) {
+      const block = request.blocks[index]!;
+      if (outlook === 'over') this.pool.leaveForGood(block);
+      else this.pool.leave(block);
+    }
     request.blockCount = 0;
     request.registered = 0;
     request.computed = 0;

@@ -19,6 +19,10 @@ export interface ModelStats {
   readonly promptTokens: number;
   /** Of these, tokens found in the cache at admission. */
   readonly cachedTokens: number;
+  /** Tokens that came back from host memory so far, at every admission; of the first ones, part of `cachedTokens`. */
+  readonly reloadedTokens: number;
+  /** Tokens that went to host memory so far. */
+  readonly offloadedTokens: number;
   /** Tokens produced so far. */
   readonly outputTokens: number;
 }

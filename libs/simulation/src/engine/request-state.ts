@@ -14,6 +14,8 @@ export class RequestState {
   rank: number;
   /** Tokens that the step under way computes. */
   scheduled = 0;
+  /** Tokens whose KV the step under way brings from host memory. */
+  reloading = 0;
   /** Block table; the first `blockCount` entries count. */
   readonly blocks: Int32Array;
   blockCount = 0;

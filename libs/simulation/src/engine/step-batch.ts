@@ -10,7 +10,9 @@ export const stepBatchOf = (requests: readonly RequestState[]): StepBatch => {
   let pairs = 0;
   let decodeSequences = 0;
   let decodeContextTokens = 0;
+  let reloadTokens = 0;
   for (const request of requests) {
+    reloadTokens += request.reloading;
     if (request.produced > 0 && request.computed === request.tokens - 1) {
       decodeSequences += 1;
       decodeContextTokens += request.tokens;
@@ -19,5 +21,5 @@ export const stepBatchOf = (requests: readonly RequestState[]): StepBatch => {
       pairs += prefillPairs(request.computed, request.scheduled);
     }
   }
-  return { prefillTokens, prefillPairs: pairs, decodeSequences, decodeContextTokens };
+  return { prefillTokens, prefillPairs: pairs, decodeSequences, decodeContextTokens, reloadTokens };
 };

@@ -28,6 +28,8 @@ export class StepScheduler {
   /** Prompt tokens of admitted requests, each counted once. */
   promptTokens = 0;
   cachedTokens = 0;
+  /** Tokens that came from host memory, at every admission. */
+  reloadedTokens = 0;
 
   private budget = 0;
   private preempted: RequestState[] = [];
@@ -57,6 +59,12 @@ export class StepScheduler {
     if (position >= 0) this.running.splice(position, 1);
     else this.waiting.remove(request);
     this.memory.leaveAll(request);
+  }
+
+  /** Modifies state. Takes out a request that is done; `isLast`: what it computed is of no use to anybody. */
+  finish(request: RequestState): void {
+    this.running.splice(this.running.indexOf(request), 1);
+    this.memory.leaveAll(request, request.request.isLast === true ? 'over' : 'may-return');
   }
 
   /** Modifies state. */
@@ -157,12 +165,17 @@ export class StepScheduler {
     const reasonFor = (value: number): RevocationReason => (value < request.request.bid ? 'outbid' : 'stall');
     const softReason: RevocationReason = this.running.length === 0 ? 'stall' : 'outbid';
     this.waiting.remove(request);
+    const parked = this.memory.parkedLength(request, hits);
     this.memory.takeHits(request, hits);
+    this.memory.unpark(request, hits, parked);
     if (ownPin !== undefined) this.pins.end(ownPin, 'hit');
     for (const victim of victims) this.pins.revoke(victim, reasonFor(victim.value));
     while (request.blockCount < request.blocksWanted) {
       if (!this.memory.grow(request, softReason)) throw new Error('an admitted request found no block');
     }
+    if (parked > 0) this.memory.takeReloaded(request, parked);
+    request.reloading = parked * this.options.blockTokens;
+    this.reloadedTokens += request.reloading;
     request.isPreempted = false;
     this.running.push(request);
     this.countPrompt(request);

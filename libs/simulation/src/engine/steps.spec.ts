@@ -109,6 +109,8 @@ describe('steps', () => {
       preemptions: 0,
       promptTokens: 20,
       cachedTokens: 8,
+      reloadedTokens: 0,
+      offloadedTokens: 0,
       outputTokens: 5,
     });
   });

@@ -108,7 +108,8 @@ export class BlockEngine implements SimulatedEngine {
   }
 
   totals(): EngineTotals {
-    const { preemptions, promptTokens, cachedTokens, outputTokens } = this.#model.stats(0 as Instant);
-    return { preemptions, promptTokens, cachedTokens, outputTokens };
+    const { preemptions, promptTokens, cachedTokens, reloadedTokens, offloadedTokens, outputTokens } =
+      this.#model.stats(0 as Instant);
+    return { preemptions, promptTokens, cachedTokens, reloadedTokens, outputTokens, offloadedTokens };
   }
 }

@@ -13,9 +13,9 @@ import { validateEngineOptions } from '../engine/engine-options.js';
 import type { ModelPinEvent } from '../engine/model-event.js';
 import type { ModelPin } from '../engine/model-pin.js';
 import { ExtentScheduler } from './extent-scheduler.js';
-import type { Chain } from './extent-list.js';
+import { emptyChain, type Chain } from './extent-list.js';
 import { extentRequest, type ExtentRequest } from './extent-request.js';
-import type { Boundary, EngineTotals, SimulatedEngine, SimulatedTurn } from './simulated-engine.js';
+import type { Boundary, EngineTotals, FinishedTurn, SimulatedEngine, SimulatedTurn } from './simulated-engine.js';
 import { StepTimer } from '../steps/step-timer.js';
 
 export class ExtentEngine implements SimulatedEngine {
@@ -38,7 +38,7 @@ export class ExtentEngine implements SimulatedEngine {
     }
     this.#options = options;
     this.#scheduler = new ExtentScheduler(options);
-    this.#timer = new StepTimer(options.stepTime);
+    this.#timer = new StepTimer(options.stepTime, options.host?.reloadMicrosPerToken);
   }
 
   get boundaryAt(): Instant | null {
@@ -50,7 +50,6 @@ export class ExtentEngine implements SimulatedEngine {
     const { blockTokens, totalBlocks } = this.#options;
     if (Math.ceil((turn.promptTokens + turn.outputTokens - 1) / blockTokens) > totalBlocks) {
       this.#rejected.push(turn);
-      if (this.#timer.endsAt === null) this.#rejectedAt = now;
       return;
     }
     this.#arrivals += 1;
@@ -131,7 +130,7 @@ export class ExtentEngine implements SimulatedEngine {
     const steps = this.#timer.finish();
     this.#scheduler.pins.expire(at);
     const started: string[] = [];
-    const finished = [];
+    const finished: FinishedTurn[] = this.#takeRejected();
     for (const request of this.#scheduler.advance(steps)) {
       const { turn } = request;
       if (request.tokens === turn.promptTokens + 1) started.push(turn.turnId);
@@ -172,7 +171,7 @@ export class ExtentEngine implements SimulatedEngine {
   #chainOf(programId: string): Chain {
     let chain = this.#chains.get(programId);
     if (chain === undefined) {
-      chain = { resident: 0, run: null };
+      chain = emptyChain();
       this.#chains.set(programId, chain);
     }
     return chain;
@@ -180,6 +179,12 @@ export class ExtentEngine implements SimulatedEngine {
 
   #reportRejected(): Boundary {
     const at = this.#rejectedAt as Instant;
+    this.#rejectedAt = null;
+    return { at, started: [], finished: this.#takeRejected() };
+  }
+
+  #takeRejected(): FinishedTurn[] {
+    if (this.#rejected.length === 0) return [];
     const finished = this.#rejected.map(({ turnId, promptTokens }) => ({
       turnId,
       promptTokens,
@@ -188,7 +193,6 @@ export class ExtentEngine implements SimulatedEngine {
       finishReason: 'error' as const,
     }));
     this.#rejected = [];
-    this.#rejectedAt = null;
-    return { at, started: [], finished };
+    return finished;
   }
 }

@@ -1,3 +1,5 @@
+import type { HostRun, HostRuns } from './host-runs.js';
+
 /**
  * Idle KV blocks in the order in which they are overwritten, kept as runs instead of single blocks.
  *
@@ -10,7 +12,14 @@ export interface Chain {
   resident: number;
   /** Run that holds them while they are idle and unpinned. */
   run: Run | null;
+  /** Blocks behind the resident ones that are in host memory. */
+  parked: number;
+  /** Runs that hold them there, deepest first. */
+  readonly hostRuns: HostRun[];
 }
+
+/** Pure. */
+export const emptyChain = (): Chain => ({ resident: 0, run: null, parked: 0, hostRuns: [] });
 
 export interface Run {
   /** Program whose blocks these are; null for blocks that nobody will ask for again. */
@@ -19,6 +28,8 @@ export interface Run {
   blocks: number;
   /** Of those, at the deep end, blocks without reusable content. */
   blank: number;
+  /** Whoever computed them said that nobody will ask for them again: not worth a place in host memory. */
+  readonly isOver: boolean;
   previous: Run | null;
   next: Run | null;
 }
@@ -31,16 +42,27 @@ export class ExtentList {
   #first: Run | null = null;
   #last: Run | null = null;
 
+  /** `host`: where overwritten blocks go; null: nowhere. */
+  constructor(private readonly host: HostRuns | null) {}
+
   /** Modifies state. Blocks that went idle now: overwritten after all that are idle already. */
   append(chain: Chain | null, blocks: number, blank: number): void {
-    if (blocks === 0) return;
-    const run: Run = { chain, blocks, blank, previous: this.#last, next: null };
+    this.#append({ chain, blocks, blank, isOver: false, previous: this.#last, next: null });
+  }
+
+  /** Modifies state. As `append`, for blocks of a program that has ended. */
+  appendOver(blocks: number, blank: number): void {
+    this.#append({ chain: null, blocks, blank, isOver: true, previous: this.#last, next: null });
+  }
+
+  #append(run: Run): void {
+    if (run.blocks === 0) return;
     if (this.#last === null) this.#first = run;
     else this.#last.next = run;
     this.#last = run;
-    this.blocks += blocks;
-    this.blank += blank;
-    if (chain !== null) chain.run = run;
+    this.blocks += run.blocks;
+    this.blank += run.blank;
+    if (run.chain !== null) run.chain.run = run;
   }
 
   /** Modifies state. Overwrites the oldest idle blocks; there must be that many. */
@@ -57,6 +79,7 @@ export class ExtentList {
       run.blocks -= taken;
       wanted -= taken;
       if (run.chain !== null) run.chain.resident -= withContent;
+      if (this.host !== null && withContent > 0 && !run.isOver) this.host.park(run.chain, withContent);
       if (run.blocks === 0) this.#unlink(run);
     }
   }

@@ -3,6 +3,7 @@ import { prefixLength } from '../engine/bisect.js';
 import type { ModelPinEvent, PinChange, RevocationReason } from '../engine/model-event.js';
 import type { ModelPin } from '../engine/model-pin.js';
 import type { Chain, ExtentList } from './extent-list.js';
+import type { HostRuns } from './host-runs.js';
 
 /** A pin over the first `count` blocks of a chain. */
 export interface ExtentPin {
@@ -35,6 +36,7 @@ export class ExtentPins {
 
   constructor(
     private readonly idle: ExtentList,
+    private readonly host: HostRuns | null,
     private readonly hardCap: number,
     private readonly blockTokens: number,
   ) {}
@@ -117,9 +119,15 @@ export class ExtentPins {
       if (pin === undefined) throw new Error(`${wanted} more soft-pinned blocks were taken than there are`);
       const taken = Math.min(wanted, pin.count);
       wanted -= taken;
-      if (taken === pin.count) this.#report('revoked', pin, reason);
-      pin.count -= taken;
+      const left = pin.count - taken;
+      if (left === 0) {
+        // Block by block, as they are taken: the last one takes the pin with it.
+        pin.count = 1;
+        this.#report('revoked', pin, reason);
+      }
+      pin.count = left;
       pin.chain.resident -= taken;
+      this.host?.park(pin.chain, taken);
       this.softBlocks -= taken;
       if (pin.count === 0) this.#forget(pin);
     }

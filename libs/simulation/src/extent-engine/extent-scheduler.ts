@@ -8,6 +8,7 @@ import { ExtentList, type Chain } from './extent-list.js';
 import { ExtentPins, type ExtentPin } from './extent-pins.js';
 import { compareFinish, compareWaiting, type ExtentRequest } from './extent-request.js';
 import { GrowthPhases } from './growth.js';
+import { HostRuns } from './host-runs.js';
 import { RequestHeap } from './request-heap.js';
 import type { EngineTotals } from './simulated-engine.js';
 import type { StepPlan } from '../steps/step-timer.js';
@@ -20,7 +21,8 @@ import type { StepPlan } from '../steps/step-timer.js';
 export class ExtentScheduler {
   readonly waiting = new RequestHeap(compareWaiting);
   readonly pins: ExtentPins;
-  readonly #idle = new ExtentList();
+  readonly #idle: ExtentList;
+  readonly #host: HostRuns | null;
   readonly #running = new Set<ExtentRequest>();
   readonly #finishers = new RequestHeap(compareFinish);
   readonly #growth: GrowthPhases;
@@ -34,13 +36,19 @@ export class ExtentScheduler {
   /** Steps whose growth is allocated already. */
   #grownTo = 0;
   #admissions = 0;
-  #totals = { preemptions: 0, promptTokens: 0, cachedTokens: 0, outputTokens: 0 };
+  /** Tokens that the next step brings from host memory. */
+  #reloadTokens = 0;
+  #totals = { preemptions: 0, promptTokens: 0, cachedTokens: 0, reloadedTokens: 0, outputTokens: 0 };
 
   constructor(private readonly options: EngineModelOptions) {
+    const { host } = options;
+    this.#host = host === undefined || host.blocks === 0 ? null : new HostRuns(host.blocks);
+    this.#idle = new ExtentList(this.#host);
     this.#idle.append(null, options.totalBlocks, options.totalBlocks);
     this.#growth = new GrowthPhases(options.blockTokens);
     this.pins = new ExtentPins(
       this.#idle,
+      this.#host,
       Math.floor(options.totalBlocks * options.maxPinnedFraction),
       options.blockTokens,
     );
@@ -48,6 +56,7 @@ export class ExtentScheduler {
 
   /** Modifies state. What to do next; null when nothing can run. */
   plan(): StepPlan | null {
+    this.#reloadTokens = 0;
     const preempted = this.#growForOneStep();
     let budget = this.options.tokenBudget - this.#decoding;
     for (const request of this.#prefilling) {
@@ -98,7 +107,8 @@ export class ExtentScheduler {
       turn.isLast || turn.pin === undefined || full === 0
         ? null
         : this.pins.set(turn.programId, chain, full, turn.pin, now);
-    if (pin === null) this.#idle.append(turn.isLast ? null : chain, request.blocks, request.blocks - full);
+    if (turn.isLast) this.#idle.appendOver(request.blocks, request.blocks - full);
+    else if (pin === null) this.#idle.append(chain, request.blocks, request.blocks - full);
     else this.#idle.append(null, request.blocks - full, request.blocks - full);
     return pin;
   }
@@ -153,7 +163,8 @@ export class ExtentScheduler {
 
   /** Pure. */
   totals(): EngineTotals {
-    return { ...this.#totals };
+    const offloadedTokens = (this.#host?.offloadedBlocks ?? 0) * this.options.blockTokens;
+    return { ...this.#totals, offloadedTokens };
   }
 
   #batch(): StepPlan['batch'] {
@@ -171,7 +182,8 @@ export class ExtentScheduler {
         pairs += prefillPairs(computed, scheduled);
       }
     }
-    return { prefillTokens, prefillPairs: pairs, decodeSequences, decodeContextTokens };
+    const reloadTokens = this.#reloadTokens;
+    return { prefillTokens, prefillPairs: pairs, decodeSequences, decodeContextTokens, reloadTokens };
   }
 
   /** Pure. Decode steps until one ends a request or needs a block that is not free; the first one has its blocks. */
@@ -278,9 +290,10 @@ export class ExtentScheduler {
     this.waiting.remove(head);
     if (own !== undefined) this.pins.hit(own, hits);
     else this.#idle.reclaim(head.chain, hits);
+    const parked = this.#unpark(head, hits);
     for (const victim of victims) this.pins.end(victim, 'revoked', victim.value < head.turn.bid ? 'outbid' : 'stall');
     this.#allocate(wanted - hits, isStall ? 'stall' : 'outbid');
-    head.computed = hits * this.options.blockTokens;
+    head.computed = (hits + parked) * this.options.blockTokens;
     head.blocks = wanted;
     head.isPreempted = false;
     this.#admissions += 1;
@@ -294,10 +307,25 @@ export class ExtentScheduler {
   }
 
   #hits(head: ExtentRequest): number {
+    return Math.min(head.chain.resident, this.#hitLimit(head));
+  }
+
+  #hitLimit(head: ExtentRequest): number {
     const { blockTokens } = this.options;
     // After a preemption the chain holds its own tokens; before, those of the turn before it.
     const shared = head.cachedTokens === null ? Math.floor(head.turn.sharedTokens / blockTokens) : Infinity;
-    return Math.min(head.chain.resident, shared, Math.floor((head.tokens - 1) / blockTokens));
+    return Math.min(shared, Math.floor((head.tokens - 1) / blockTokens));
+  }
+
+  /** Modifies state. Takes what follows the hits out of host memory, so that making room for it does not push it out. */
+  #unpark(head: ExtentRequest, hits: number): number {
+    if (this.#host === null) return 0;
+    const parked = Math.min(head.chain.parked, this.#hitLimit(head) - hits);
+    this.#host.unpark(head.chain, parked);
+    const tokens = parked * this.options.blockTokens;
+    this.#reloadTokens += tokens;
+    this.#totals.reloadedTokens += tokens;
+    return parked;
   }
 
   #allocate(blocks: number, reason: RevocationReason): void {

@@ -40,6 +40,10 @@ export interface EngineTotals {
   readonly preemptions: number;
   readonly promptTokens: number;
   readonly cachedTokens: number;
+  /** Tokens that came back from host memory, at every admission; of the first ones, part of `cachedTokens`. */
+  readonly reloadedTokens: number;
+  /** Tokens that went to host memory. */
+  readonly offloadedTokens: number;
   readonly outputTokens: number;
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { instant, parsePolicy, seconds, type Decision, type KernelCounters } from '@holdfast/scheduling';
+import type { EngineTotals } from '../extent-engine/simulated-engine.js';
 import { engineProfile } from '../profiles/engine-profile.js';
 import { createPool, type EngineAbilities } from './pool.js';
 import { simulate } from './simulate.js';
@@ -25,17 +26,19 @@ interface Run {
   readonly decisions: readonly Decision[];
   readonly finishedPrograms: number;
   readonly meanJctSeconds: number;
+  readonly totals: EngineTotals;
 }
 
-const run = (abilities: EngineAbilities): Run => {
+const run = (abilities: EngineAbilities, { policy = 'holdfast', hostKvScale = 0 } = {}): Run => {
   const decisions: Decision[] = [];
   const jcts: number[] = [];
-  const { counters, finishedPrograms } = simulate({
-    profile: parsePolicy('holdfast'),
+  const { counters, finishedPrograms, totals } = simulate({
+    profile: parsePolicy(policy),
     engines: createPool({
       profile: engineProfile('h100-llama-3.1-8b'),
       engines: 1,
       kvScale: 0.05,
+      hostKvScale,
       tokenBudget: 2_048,
       maxRunningRequests: 4,
       abilities,
@@ -47,7 +50,8 @@ const run = (abilities: EngineAbilities): Run => {
       programFinished: ({ arrivedAt, finishedAt }) => jcts.push((finishedAt - arrivedAt) / 1e6),
     },
   });
-  return { counters, decisions, finishedPrograms, meanJctSeconds: jcts.reduce((a, b) => a + b, 0) / jcts.length };
+  const meanJctSeconds = jcts.reduce((a, b) => a + b, 0) / jcts.length;
+  return { counters, decisions, finishedPrograms, meanJctSeconds, totals };
 };
 
 describe('what engines of a pool can do', () => {
@@ -68,4 +72,23 @@ describe('what engines of a pool can do', () => {
       expect(meanJctSeconds).toBeGreaterThanOrEqual(run('full').meanJctSeconds * 0.99);
     },
   );
+});
+
+describe('host memory of a pool', () => {
+  const with4 = run('full', { policy: 'vllm-fcfs', hostKvScale: 4 });
+  const without = run('full', { policy: 'vllm-fcfs' });
+
+  it('brings contexts back that would be computed again, sooner', () => {
+    expect(without.totals).toMatchObject({ reloadedTokens: 0, offloadedTokens: 0 });
+    expect(with4.totals.reloadedTokens).toBeGreaterThan(0);
+    expect(with4.totals.offloadedTokens).toBeGreaterThanOrEqual(with4.totals.reloadedTokens);
+    expect(with4.totals.cachedTokens).toBeGreaterThan(without.totals.cachedTokens);
+    expect(with4.meanJctSeconds).toBeLessThan(without.meanJctSeconds);
+  });
+
+  it('keeps every context that fits, so that each token is computed once', () => {
+    const { promptTokens, cachedTokens } = with4.totals;
+    // Twelve programs of 2,000 new tokens a turn; of each context the last block, not full, is computed again.
+    expect(promptTokens - cachedTokens).toBeLessThan(12 * (4 * 2_000 + 3 * 16));
+  });
 });

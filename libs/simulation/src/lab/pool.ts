@@ -23,6 +23,8 @@ export interface PoolOptions {
   readonly engines: number;
   /** Of the profile's KV blocks. */
   readonly kvScale: number;
+  /** Host memory for KV, of an engine's KV blocks; absent or 0: none. */
+  readonly hostKvScale?: number;
   /** Tokens one step may compute. */
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
@@ -34,6 +36,10 @@ export interface PoolOptions {
 export const poolBlocks = ({ profile, kvScale }: Pick<PoolOptions, 'profile' | 'kvScale'>): number =>
   Math.max(1, Math.min(0x7fff_ffff, Math.round(profile.totalBlocks * kvScale)));
 
+/** Pure. KV blocks that fit the host memory of one engine. */
+const hostBlocks = (options: PoolOptions): number =>
+  Math.min(0x7fff_ffff, Math.round(poolBlocks(options) * (options.hostKvScale ?? 0)));
+
 /**
  * Pure. New engines `e1`, `e2`, ... Pins may take the whole pool, as the pressure rule makes them
  * give way.
@@ -43,7 +49,8 @@ export const poolBlocks = ({ profile, kvScale }: Pick<PoolOptions, 'profile' | '
 export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
   const { profile, engines, tokenBudget, maxRunningRequests, abilities = 'full' } = options;
   const totalBlocks = poolBlocks(options);
-  const { blockTokens, stepTime } = profile;
+  const { blockTokens, stepTime, reloadMicrosPerToken } = profile;
+  const host = { blocks: hostBlocks(options), reloadMicrosPerToken };
   return Array.from({ length: engines }, (_, index) => ({
     engine: new ExtentEngine({
       totalBlocks,
@@ -52,6 +59,7 @@ export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
       tokenBudget,
       maxPinnedFraction: 1,
       stepTime,
+      host,
       epoch: '1',
     }),
     description: {
@@ -59,6 +67,7 @@ export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
       epoch: '1',
       capabilities: ENGINE_ABILITIES[abilities],
       totalBlocks,
+      hostBlocks: host.blocks,
       blockTokens,
       maxRunningRequests,
       prefillCost: prefillCostOf(stepTime, tokenBudget),

@@ -190,12 +190,21 @@ export class Simulation {
   }
 
   #result(): SimulationResult {
-    const totals = { preemptions: 0, promptTokens: 0, cachedTokens: 0, outputTokens: 0 };
+    const totals = {
+      preemptions: 0,
+      promptTokens: 0,
+      cachedTokens: 0,
+      reloadedTokens: 0,
+      offloadedTokens: 0,
+      outputTokens: 0,
+    };
     for (const { engine } of this.options.engines) {
       const of = engine.totals();
       totals.preemptions += of.preemptions;
       totals.promptTokens += of.promptTokens;
       totals.cachedTokens += of.cachedTokens;
+      totals.reloadedTokens += of.reloadedTokens;
+      totals.offloadedTokens += of.offloadedTokens;
       totals.outputTokens += of.outputTokens;
     }
     return {

@@ -68,6 +68,18 @@ describe('engine profiles', () => {
     }
   });
 
+  it('reload a token from host memory faster than they compute it, over the links of all their GPUs', () => {
+    // 131,072 bytes at 50 GB/s.
+    expect(engineProfile('h100-llama-3.1-8b').reloadMicrosPerToken).toBeCloseTo(2.62, 2);
+    // 327,680 bytes over four of them.
+    expect(engineProfile('h100-llama-3.1-70b-tp4').reloadMicrosPerToken).toBeCloseTo(1.64, 2);
+    for (const name of engineProfileNames) {
+      const { reloadMicrosPerToken, stepTime } = engineProfile(name);
+      expect(reloadMicrosPerToken).toBeGreaterThan(0);
+      expect(reloadMicrosPerToken).toBeLessThan(stepTime.perPrefillTokenMicros);
+    }
+  });
+
   it('have names of one shape, each once', () => {
     expect(new Set(engineProfileNames).size).toBe(15);
     for (const name of engineProfileNames) {

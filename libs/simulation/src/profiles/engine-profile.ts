@@ -1,5 +1,5 @@
 import type { PrefillCost } from '@holdfast/scheduling';
-import { gpuMemoryGib, models, type ProfileRow, profileRows } from './profile-data.js';
+import { gpuMemoryGib, hostLinkGbPerSecond, models, type ProfileRow, profileRows } from './profile-data.js';
 import { prefillCostOf, type StepTimeCoefficients } from './step-time.js';
 
 /** A modelled engine: size and speed of one GPU (or group) with one model, in BF16. */
@@ -15,6 +15,8 @@ export interface EngineProfile {
   readonly blockTokens: number;
   /** KV bytes of one token, over all GPUs. */
   readonly kvBytesPerToken: number;
+  /** Microseconds that one token's KV takes from host memory to the GPUs. */
+  readonly reloadMicrosPerToken: number;
   /** Sequences that may run at once: vLLM's default. */
   readonly maxRunningRequests: number;
   /** Tokens one step may compute: Continuum's runs use 2,048. */
@@ -40,6 +42,15 @@ const computedBlocks = ({ gpu, model, tensorParallel }: ProfileRow): number => {
   return Math.floor(kvBytes / (kvBytesPerToken * BLOCK_TOKENS));
 };
 
+/** Of the nominal bandwidth that copies of whole blocks reach: 50 of 64 GB/s were measured on an H100 (README.md). */
+const LINK_EFFICIENCY = 50 / 64;
+
+/** Each GPU of the group loads its share over a link of its own. */
+const reloadMicrosPerToken = ({ gpu, model, tensorParallel }: ProfileRow): number => {
+  const bytesPerMicro = hostLinkGbPerSecond[gpu] * 1e3 * LINK_EFFICIENCY * tensorParallel;
+  return models[model].kvBytesPerToken / bytesPerMicro;
+};
+
 const toProfile = (row: ProfileRow): EngineProfile => {
   const [base, prefillToken, decodeSequence, contextToken, prefillPair] = row.micros;
   const stepTime: StepTimeCoefficients = {
@@ -57,6 +68,7 @@ const toProfile = (row: ProfileRow): EngineProfile => {
     totalBlocks: row.publishedBlocks ?? computedBlocks(row),
     blockTokens: BLOCK_TOKENS,
     kvBytesPerToken: models[row.model].kvBytesPerToken,
+    reloadMicrosPerToken: reloadMicrosPerToken(row),
     maxRunningRequests: MAX_RUNNING_REQUESTS,
     tokenBudget: TOKEN_BUDGET,
     stepTime,

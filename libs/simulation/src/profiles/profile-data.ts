@@ -3,6 +3,9 @@
 /** Memory of one GPU, nominal, in GiB. */
 export const gpuMemoryGib = { a100: 80, l40s: 48, 'rtx-pro-6000': 96, h100: 80, h200: 141, b200: 180 } as const;
 
+/** Nominal bandwidth between host and one GPU, one way, in GB/s: PCIe x16 of the GPU's generation. */
+export const hostLinkGbPerSecond = { a100: 32, l40s: 32, 'rtx-pro-6000': 64, h100: 64, h200: 64, b200: 128 } as const;
+
 /** Models in BF16: parameters, and KV bytes of one token over all layers and heads. */
 export const models = {
   'llama-3.1-8b': { parameters: 8_030_261_248, kvBytesPerToken: 131_072 },

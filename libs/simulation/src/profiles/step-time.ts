@@ -28,6 +28,8 @@ export interface StepBatch {
   readonly decodeSequences: number;
   /** Sum of their context lengths, in tokens. */
   readonly decodeContextTokens: number;
+  /** Tokens whose KV comes from host memory; absent: none. */
+  readonly reloadTokens?: number;
 }
 
 /** Pure. Attention pairs of one prefill chunk of `chunkTokens` tokens after `knownTokens` tokens that are in KV. */

@@ -19,6 +19,7 @@ export interface StepPlan {
  */
 export class StepTimer {
   readonly #coefficients: StepTimeCoefficients;
+  readonly #reloadPicosPerToken: number;
   #segment: DecodeSegment = { first: 0, slope: 0 };
   #steps = 0;
   #startedAt: Instant | null = null;
@@ -27,7 +28,8 @@ export class StepTimer {
   #lastEnd: Instant | null = null;
   #lastCarry = 0;
 
-  constructor(stepTime: StepTimeCoefficients) {
+  constructor(stepTime: StepTimeCoefficients, reloadMicrosPerToken = 0) {
+    this.#reloadPicosPerToken = toPicos(reloadMicrosPerToken);
     this.#coefficients = {
       baseMicros: toPicos(stepTime.baseMicros),
       perPrefillTokenMicros: toPicos(stepTime.perPrefillTokenMicros),
@@ -58,7 +60,8 @@ export class StepTimer {
       perContextTokenMicros * batch.decodeContextTokens +
       Math.round(perPrefillPairMicros * batch.prefillPairs);
     this.#segment = {
-      first: Math.max(PICOS_PER_MICRO, first),
+      // Layer by layer, computing waits for the transfer or the transfer for computing: the longer one counts.
+      first: Math.max(PICOS_PER_MICRO, first, this.#reloadPicosPerToken * (batch.reloadTokens ?? 0)),
       slope: perContextTokenMicros * batch.decodeSequences,
     };
     this.#steps = steps;
