@@ -208,7 +208,11 @@ export const prompt = (ids: number[]): NonNullable<wire.RunTurnRequest['input']>
 });
 
 /** Exactly so many output tokens. */
-export const exactly = (tokens: number): wire.Sampling => ({ maxTokens: tokens, ignoreEos: true, stop: [] });
+export const exactly = (tokens: number): wire.Sampling => ({
+  ...wire.Sampling.create(),
+  maxTokens: tokens,
+  ignoreEos: true,
+});
 
 /** A full request of a turn. */
 export const turnRequest = (request: Partial<wire.RunTurnRequest>): wire.RunTurnRequest => ({

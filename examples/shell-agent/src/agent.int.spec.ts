@@ -28,7 +28,9 @@ beforeEach(async () => {
     runTurn: (stream: ServerWritableStream<wire.RunTurnRequest, wire.RunTurnResponse>) => {
       turns.push(stream.request);
       const finished = { ...wire.TurnFinished.create(), finishReason: wire.FinishReason.STOP };
-      stream.write({ event: { $case: 'delta', value: { tokenIds: [1], text: answers.shift() ?? 'noise' } } });
+      stream.write({
+        event: { $case: 'delta', value: { tokenIds: [1], text: answers.shift() ?? 'noise', logprobs: [] } },
+      });
       stream.write({ event: { $case: 'finished', value: finished } });
       stream.end();
     },

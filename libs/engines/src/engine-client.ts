@@ -1,6 +1,7 @@
 import type { chunk } from '@holdfast/contracts';
 import type { EngineDescription, EngineHints, EngineLoad, PinTerms } from '@holdfast/scheduling';
 import type { ChunkOperations, ChunkWork } from './chunk/chunk-operations.js';
+import type { SamplingFeature } from './sampling-features.js';
 
 /** Facts read from an engine when it is attached. */
 export interface EngineInfo {
@@ -12,8 +13,22 @@ export interface EngineInfo {
   /** "sim", "vllm" (with the plug-in), "vllm-stock", or "chunk-..." for one of holdfast.chunk.v1. */
   readonly kind: string;
   readonly version: string;
+  /** What its `generate` understands beside lengths, temperature and seed; what it does not, it refuses. */
+  readonly samplingFeatures: readonly SamplingFeature[];
 }
 
+/** The form that a grammar in the engine holds the output to. */
+export type StructuredOutput =
+  /** A JSON schema, as text. */
+  | { readonly type: 'jsonSchema'; readonly schema: string }
+  | { readonly type: 'jsonObject' }
+  /** A regular expression that the whole output matches. */
+  | { readonly type: 'regex'; readonly pattern: string }
+  /** EBNF with the start symbol `root`. */
+  | { readonly type: 'grammar'; readonly ebnf: string }
+  | { readonly type: 'choice'; readonly choices: readonly string[] };
+
+/** How to generate. Ranges and meanings are those of `holdfast.program.v1.Sampling`. */
 export interface GenerateSampling {
   readonly maxTokens: number;
   readonly minTokens?: number;
@@ -23,6 +38,24 @@ export interface GenerateSampling {
   readonly topK?: number;
   readonly seed?: number;
   readonly stop?: readonly string[];
+  readonly presencePenalty?: number;
+  readonly frequencyPenalty?: number;
+  readonly repetitionPenalty?: number;
+  readonly minP?: number;
+  readonly stopTokenIds?: readonly number[];
+  readonly logitBias?: readonly { readonly tokenId: number; readonly bias: number }[];
+  /** Candidates beside each output token's own log probability, 0 to 20; absent: no log probabilities. */
+  readonly logprobs?: number;
+  readonly structuredOutput?: StructuredOutput;
+}
+
+/** How likely an output token was to the model, before temperature, penalties and grammars: natural logarithms. */
+export interface TokenLogprob {
+  readonly logprob: number;
+  /** The likeliest tokens in its place, likeliest first; as many as were asked for. */
+  readonly topIds: readonly number[];
+  /** Theirs, in the same order. */
+  readonly topLogprobs: readonly number[];
 }
 
 export interface GenerateCall {
@@ -42,7 +75,13 @@ export interface GenerateCall {
 }
 
 export type GenerateEvent =
-  | { readonly type: 'tokens'; readonly tokenIds: readonly number[]; readonly cachedTokens: number }
+  | {
+      readonly type: 'tokens';
+      readonly tokenIds: readonly number[];
+      readonly cachedTokens: number;
+      /** One for each token when the call asked for them. */
+      readonly logprobs?: readonly TokenLogprob[];
+    }
   | {
       readonly type: 'complete';
       readonly finishReason: 'stop' | 'length' | 'abort';
@@ -77,7 +116,7 @@ export type WatchEvent =
  *
  * Errors are EngineError with a `reason` of holdfast.errors.v1.Reason: ENGINE_UNREACHABLE, ENGINE_DEADLINE,
  * ENGINE_RESTARTED, ENGINE_PROTOCOL_VIOLATED (also for a request that failed inside the engine: `retryable` then),
- * ENGINE_CAPABILITY_MISSING, EPOCH_STALE, PIN_NOT_FOUND, PIN_CAP_REACHED, KV_NOT_RESIDENT, QUEUE_FULL, FIELD_INVALID,
+ * ENGINE_CAPABILITY_MISSING (also for sampling that the engine has no feature for, before anything is sent), EPOCH_STALE, PIN_NOT_FOUND, PIN_CAP_REACHED, KV_NOT_RESIDENT, QUEUE_FULL, FIELD_INVALID,
  * PROMPT_EMPTY, PROMPT_TOO_LONG, TOKEN_OUT_OF_VOCABULARY, MESSAGE_TOO_LARGE, and CALLER_CANCELLED from a `generate` whose
  * signal was aborted. No method hangs: each has a deadline of its own, and streams have an idle deadline.
  */

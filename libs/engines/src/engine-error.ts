@@ -1,3 +1,4 @@
+import type { FieldViolation } from '@holdfast/contracts';
 import { DomainError, type ErrorKind, type ReasonName } from '@holdfast/platform';
 
 /** Kind and retry advice of the reasons that an engine call ends with. */
@@ -32,6 +33,7 @@ export interface EngineErrorInit {
   /** Overrides the reason's own advice. */
   readonly retryable?: boolean;
   readonly cause?: unknown;
+  readonly fieldViolations?: readonly FieldViolation[];
 }
 
 /** A call to an engine failed. */
@@ -49,6 +51,7 @@ export class EngineError extends DomainError {
       message: `engine ${init.engineId}: ${init.message}`,
       metadata: { engineId: init.engineId },
       ...(init.cause === undefined ? {} : { cause: init.cause }),
+      ...(init.fieldViolations === undefined ? {} : { fieldViolations: init.fieldViolations }),
     });
     this.engineId = init.engineId;
     this.retryable = init.retryable ?? row.retryable;

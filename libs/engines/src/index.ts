@@ -1,6 +1,8 @@
 export type * from './engine-client.js';
 export type { EngineErrorInit, EngineErrorReason } from './engine-error.js';
 export { EngineError } from './engine-error.js';
+export type { SamplingFeature } from './sampling-features.js';
+export { SAMPLING_FEATURES, requireSampling } from './sampling-features.js';
 export type { VllmClientOptions, VllmTimeouts, VllmTls } from './vllm/options.js';
 export { createVllmClient } from './vllm/create-vllm-client.js';
 export type { ChunkClientOptions } from './chunk/chunk-link.js';

@@ -12,7 +12,16 @@ export type { Pin, ProgramInfo, ProgramState } from './program-info.js';
 export type { EndOptions, Program } from './program.js';
 export type { RetryPolicy } from './retry.js';
 export type { ToolOptions } from './tool-calls.js';
-export type { Chunk, Message, Sampling, TokenIds, ToolCall, TurnInput, TurnOptions } from './turn-options.js';
-export type { ChunkUse, FinishReason, TurnDelta, TurnResult, TurnUsage } from './turn-result.js';
+export type {
+  Chunk,
+  Message,
+  Sampling,
+  StructuredOutput,
+  TokenIds,
+  ToolCall,
+  TurnInput,
+  TurnOptions,
+} from './turn-options.js';
+export type { ChunkUse, FinishReason, TokenLogprob, TurnDelta, TurnResult, TurnUsage } from './turn-result.js';
 export type { Turn } from './turn.js';
 export type { HoldfastWarning } from './warning.js';

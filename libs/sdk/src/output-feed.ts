@@ -36,9 +36,11 @@ export class OutputFeed {
 
   /** The output so far. */
   output(): TurnDelta {
+    const logprobs = this.#deltas.flatMap((delta) => delta.logprobs ?? []);
     return {
       tokenIds: this.#deltas.flatMap(({ tokenIds }) => tokenIds),
       text: this.#deltas.map(({ text }) => text).join(''),
+      ...(logprobs.length === 0 ? {} : { logprobs }),
     };
   }
 

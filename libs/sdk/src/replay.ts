@@ -30,7 +30,11 @@ export class ReplayAligner {
     if (!delta.text.startsWith(knownText)) throw this.#diverged(this.#tokenCursor + knownIds.length);
     this.#tokenCursor += knownIds.length;
     this.#textCursor += knownText.length;
-    const fresh = { tokenIds: delta.tokenIds.slice(knownIds.length), text: delta.text.slice(knownText.length) };
+    const fresh = {
+      tokenIds: delta.tokenIds.slice(knownIds.length),
+      text: delta.text.slice(knownText.length),
+      ...(delta.logprobs === undefined ? {} : { logprobs: delta.logprobs.slice(knownIds.length) }),
+    };
     return fresh.tokenIds.length === 0 && fresh.text === '' ? undefined : fresh;
   }
 

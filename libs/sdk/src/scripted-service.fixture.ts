@@ -73,7 +73,7 @@ export const started = (engineId = 'engine-a'): wire.RunTurnResponse => ({
   event: { $case: 'started', value: { engineId, queueWait: { seconds: 0n, nanos: 12_500_000 } } },
 });
 export const delta = (tokenIds: number[], text: string): wire.RunTurnResponse => ({
-  event: { $case: 'delta', value: { tokenIds, text } },
+  event: { $case: 'delta', value: { tokenIds, text, logprobs: [] } },
 });
 export const finished = (value: Partial<wire.TurnFinished> = {}): wire.RunTurnResponse => ({
   event: {

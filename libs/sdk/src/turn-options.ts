@@ -72,7 +72,34 @@ export interface Sampling {
   readonly seed?: number;
   /** Strings that end the output. */
   readonly stop?: readonly string[];
+  /** Token ids that end the output, at most 16. */
+  readonly stopTokenIds?: readonly number[];
+  /** Against tokens that the output has already, -2 to 2. */
+  readonly presencePenalty?: number;
+  /** The same, as often as the output has them, -2 to 2. */
+  readonly frequencyPenalty?: number;
+  /** Divides the logits of tokens that prompt or output have, above 0 to 10; 1 changes nothing. */
+  readonly repetitionPenalty?: number;
+  /** Least probability of a candidate as a share of the likeliest one's, 0 to 1. */
+  readonly minP?: number;
+  /** Added to the logits of tokens, -100 to 100, by token id; at most 1,024 of them. */
+  readonly logitBias?: ReadonlyMap<number, number>;
+  /** Log probabilities of the output tokens, each with so many of the likeliest candidates, 0 to 20. Default: none. */
+  readonly logprobs?: number;
+  /** A form that the output has to have. Refused with ENGINE_CAPABILITY_MISSING where the engine has no grammars. */
+  readonly structuredOutput?: StructuredOutput;
 }
+
+/** What a grammar in the engine holds the output to: one of a JSON schema, any JSON object, a pattern, EBNF, texts. */
+export type StructuredOutput =
+  | { readonly jsonSchema: object }
+  | { readonly jsonObject: true }
+  /** A regular expression that the whole output matches. */
+  | { readonly regex: string }
+  /** EBNF with the start symbol `root`. */
+  | { readonly grammar: string }
+  /** One of these texts. */
+  | { readonly choice: readonly string[] };
 
 /** One turn. */
 export type TurnOptions = TurnInput &
@@ -140,4 +167,21 @@ const samplingOf = (options: Sampling): wire.Sampling => ({
   topK: options.topK,
   seed: options.seed,
   stop: [...(options.stop ?? [])],
+  stopTokenIds: [...(options.stopTokenIds ?? [])],
+  presencePenalty: options.presencePenalty,
+  frequencyPenalty: options.frequencyPenalty,
+  repetitionPenalty: options.repetitionPenalty,
+  minP: options.minP,
+  logitBias: [...(options.logitBias ?? [])].map(([tokenId, bias]) => ({ tokenId, bias })),
+  logprobs: options.logprobs,
+  structuredOutput: structuredOutputOf(options.structuredOutput),
 });
+
+const structuredOutputOf = (output: StructuredOutput | undefined): wire.Sampling['structuredOutput'] => {
+  if (output === undefined) return undefined;
+  if ('jsonSchema' in output) return { $case: 'jsonSchema', value: JSON.stringify(output.jsonSchema) };
+  if ('jsonObject' in output) return { $case: 'jsonObject', value: output.jsonObject };
+  if ('regex' in output) return { $case: 'regex', value: output.regex };
+  if ('grammar' in output) return { $case: 'grammar', value: output.grammar };
+  return { $case: 'choice', value: { choices: [...output.choice] } };
+};

@@ -7,7 +7,34 @@ export interface TurnDelta {
   readonly tokenIds: readonly number[];
   /** Empty while a character is incomplete, and when the engine has no tokenizer. */
   readonly text: string;
+  /** One for each token; absent unless the turn asked for them. */
+  readonly logprobs?: readonly TokenLogprob[];
 }
+
+/** How likely an output token was to the model, before temperature, penalties and grammars. */
+export interface TokenLogprob {
+  /** Natural logarithm of its probability. */
+  readonly logprob: number;
+  /** The token by itself; U+FFFD for a part of a character, empty for turns of token ids. */
+  readonly text: string;
+  /** The likeliest tokens in its place, likeliest first, as many as were asked for. */
+  readonly top: readonly { readonly tokenId: number; readonly logprob: number; readonly text: string }[];
+}
+
+/** Pure. */
+export function deltaFromProto({ tokenIds, text, logprobs }: wire.TurnDelta): TurnDelta {
+  return { tokenIds, text, ...(logprobs.length === 0 ? {} : { logprobs: logprobs.map(tokenLogprob) }) };
+}
+
+const tokenLogprob = ({ logprob, text, topTokenIds, topLogprobs, topTexts }: wire.TokenLogprob): TokenLogprob => ({
+  logprob,
+  text,
+  top: topTokenIds.map((tokenId, place) => ({
+    tokenId,
+    logprob: topLogprobs[place] ?? -Infinity,
+    text: topTexts[place] ?? '',
+  })),
+});
 
 /** Tokens of a turn. */
 export interface TurnUsage {
@@ -47,6 +74,8 @@ export interface TurnResult {
   readonly text: string;
   /** The whole output. */
   readonly tokenIds: readonly number[];
+  /** One for each output token; absent unless the turn asked for them. */
+  readonly logprobs?: readonly TokenLogprob[];
   /** Tool calls found in the output. */
   readonly toolCalls: readonly ToolCall[];
   readonly usage: TurnUsage;
@@ -85,6 +114,7 @@ export function turnResult({ requestId, output, queued, started, finished }: Tur
     requestId,
     text: output.text,
     tokenIds: output.tokenIds,
+    ...(output.logprobs === undefined ? {} : { logprobs: output.logprobs }),
     toolCalls: finished.toolCalls.map(({ toolCallId, tool, argumentsJson }) => ({ toolCallId, tool, argumentsJson })),
     usage: {
       promptTokens: usage.promptTokens,

@@ -140,8 +140,26 @@ describe('a turn', () => {
     await program.turn({ ...(input as { promptIds: number[] }), ...sampling, stop: ['END'], last: true });
     const [request] = service.requests<wire.RunTurnRequest>('runTurn');
     expect(request).toMatchObject({ programId: 'p1', input: expected, last: true });
-    expect(request?.sampling).toEqual({ ...sampling, stop: ['END'] });
+    expect(request?.sampling).toEqual({ ...wire.Sampling.create(), ...sampling, stop: ['END'] });
     expect(request?.requestId).toMatch(/^[\w-]{1,128}$/);
+  });
+
+  it('sends what shapes the choice of tokens, and the form that the output has to have', async () => {
+    const program = await start();
+    const shape = { presencePenalty: -1, frequencyPenalty: 1.5, repetitionPenalty: 2, minP: 0.25, logprobs: 3 };
+    const stopTokenIds = [7, 8];
+    const structuredOutput = { jsonSchema: { type: 'object' } };
+    await program.turn({ appendIds: [1], ...shape, stopTokenIds, logitBias: new Map([[5, -100]]), structuredOutput });
+    await program.turn({ appendIds: [1], structuredOutput: { choice: ['yes', 'no'] } });
+    const [first, second] = service.requests<wire.RunTurnRequest>('runTurn').map(({ sampling }) => sampling);
+    expect(first).toEqual({
+      ...wire.Sampling.create(),
+      ...shape,
+      stopTokenIds,
+      logitBias: [{ tokenId: 5, bias: -100 }],
+      structuredOutput: { $case: 'jsonSchema', value: '{"type":"object"}' },
+    });
+    expect(second?.structuredOutput).toEqual({ $case: 'choice', value: { choices: ['yes', 'no'] } });
   });
 
   it('sends its chunks and says what they cost', async () => {

@@ -3,7 +3,7 @@ import type { Connection, CallScope } from './connection.js';
 import { HoldfastError } from './errors.js';
 import { OutputFeed } from './output-feed.js';
 import { ReplayAligner } from './replay.js';
-import { turnResult, type TurnDelta, type TurnResult } from './turn-result.js';
+import { deltaFromProto, turnResult, type TurnDelta, type TurnResult } from './turn-result.js';
 
 const { runTurn } = wire.ProgramServiceService;
 
@@ -110,7 +110,7 @@ async function receiveOnce(
           started = event.value;
           break;
         case 'delta': {
-          const fresh = replay.next(event.value);
+          const fresh = replay.next(deltaFromProto(event.value));
           if (fresh === undefined) break;
           progressed();
           feed.push(fresh);

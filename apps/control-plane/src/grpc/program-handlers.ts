@@ -83,7 +83,7 @@ const relayTurn = async (
     turn,
     stream,
     fail,
-    ...(turn.isText ? { decoder: services.text.decoder() } : {}),
+    ...(turn.isText ? { decoder: services.text.decoder(), textOf: (id) => services.text.tokenText(id) } : {}),
     startStallTimer: () => {
       const timer = setTimeout(() => {
         fail(callerCancelled(`the caller has taken nothing of turn ${turn.turnId} for too long`));

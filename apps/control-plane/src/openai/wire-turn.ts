@@ -29,6 +29,9 @@ export const toolsJsonOf = ({ tools, tool_choice: choice }: ChatRequest): string
 export const samplingOf = (request: CommonRequest, maxTokens: number | null | undefined): wire.Sampling => ({
   ignoreEos: request.ignore_eos ?? false,
   stop: request.stop,
+  stopTokenIds: [],
+  logitBias: [],
+  structuredOutput: undefined,
   ...given('maxTokens', maxTokens),
   ...given('minTokens', request.min_tokens),
   ...given('temperature', request.temperature),

@@ -32,6 +32,30 @@ const duration = z.custom<NonNullable<wire.StartProgramRequest['idleLimit']>>().
   return inRange && durationFromProto(value) > 0;
 }, 'above 0 s, up to 366 days');
 
+const uint32 = number({ min: 0, max: 2 ** 32 - 1 });
+
+const isJsonObject = (value: string): boolean => {
+  try {
+    const parsed: unknown = JSON.parse(value);
+    return typeof parsed === 'object' && parsed !== null && !Array.isArray(parsed);
+  } catch {
+    // What does not parse is not JSON: the caller is told so.
+    return false;
+  }
+};
+
+const constraint = text(1, 65_536);
+
+const structuredOutput = z.discriminatedUnion('$case', [
+  z.object({ $case: z.literal('jsonSchema'), value: constraint.refine(isJsonObject, 'a JSON schema: an object') }),
+  z.object({ $case: z.literal('jsonObject'), value: z.literal(true, 'true, or another form') }),
+  z.object({ $case: z.enum(['regex', 'grammar']), value: constraint }),
+  z.object({
+    $case: z.literal('choice'),
+    value: z.object({ choices: z.array(text(1, 1_024)).min(1, '1 to 256 texts').max(256, '1 to 256 texts') }),
+  }),
+]);
+
 const sampling = z.object({
   maxTokens: number({ min: 1, max: 2 ** 31 - 1 }).optional(),
   minTokens: number({ min: 0, max: 2 ** 31 - 1 }).optional(),
@@ -40,6 +64,16 @@ const sampling = z.object({
   topK: number({ min: 0, max: 2 ** 31 - 1 }).optional(),
   seed: int32.optional(),
   stop: z.array(text(1, 256)).max(16, 'at most 16 strings'),
+  presencePenalty: number({ min: -2, max: 2 }).optional(),
+  frequencyPenalty: number({ min: -2, max: 2 }).optional(),
+  repetitionPenalty: number({ above: 0, max: 10 }).optional(),
+  minP: number({ min: 0, max: 1 }).optional(),
+  stopTokenIds: z.array(uint32).max(16, 'at most 16 token ids'),
+  logitBias: z
+    .array(z.object({ tokenId: uint32, bias: number({ min: -100, max: 100 }) }))
+    .max(1_024, 'at most 1,024 tokens'),
+  logprobs: number({ min: 0, max: 20 }).optional(),
+  structuredOutput: structuredOutput.optional(),
 });
 
 const toolCallText = z.object({

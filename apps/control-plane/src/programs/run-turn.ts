@@ -18,6 +18,7 @@ import { checkRequest, requestSchemas } from './request-schemas.js';
 import { turnDigest } from './request-digest.js';
 import { storedTurn } from './stored-turn.js';
 import { layPrompt, planTurn, requireModel } from './turn-planning.js';
+import { requireSamplingOf } from './turn-sampling.js';
 
 /** One RunTurn call. */
 interface Submission {
@@ -131,7 +132,9 @@ const begin = (
     const model = requireModel(services);
     const laid = layPrompt(services, program, { turn, request, model });
     program.prompt = laid.prompt;
-    turn.plan = planTurn(request, laid.prompt, model);
+    const plan = planTurn(request, laid.prompt, model);
+    requireSamplingOf(pool.engines.attached, plan.sampling);
+    turn.plan = plan;
     contexts.used(program);
     journal.turnSubmitted(turn, { ordinal: program.counts.turnsSubmitted, ...laid });
     program.counts.turnsSubmitted += 1;

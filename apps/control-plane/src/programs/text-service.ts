@@ -116,6 +116,11 @@ export class TextService {
     return this.#required().encode(text);
   }
 
+  /** Pure. The text of a token by itself: U+FFFD for a part of a character, empty for a marker. */
+  tokenText(tokenId: number): string {
+    return this.#required().decode([tokenId]);
+  }
+
   /** The answer of a text turn so far; null for a turn of token ids. */
   readOutput(turn: LiveTurn): TextOutput | null {
     if (!turn.isText) return null;

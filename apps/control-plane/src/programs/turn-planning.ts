@@ -1,5 +1,4 @@
 import type { program as wire } from '@holdfast/contracts';
-import type { GenerateSampling } from '@holdfast/engines';
 import type { JsonValue, StoredTurnInputKind } from '@holdfast/persistence';
 import { DomainError, invalidFields, type ReasonName } from '@holdfast/platform';
 import { layChunks } from '../chunks/chunk-layout.js';
@@ -9,6 +8,7 @@ import type { LiveProgram } from './live-program.js';
 import { noEngineYet } from './program-errors.js';
 import type { PreparedPrompt } from './program-context.js';
 import type { ProgramServices } from './program-services.js';
+import { samplingOf } from './turn-sampling.js';
 
 /** A prompt laid over the program's context, with what its row needs. */
 export interface LaidPrompt {
@@ -81,7 +81,10 @@ export const planTurn = (request: wire.RunTurnRequest, prompt: PreparedPrompt, m
   promptIds: prompt.promptIds,
   sharedTokens: prompt.sharedTokens,
   isCompaction: prompt.isCompaction,
-  sampling: samplingOf(request.sampling, model.maxContextTokens - prompt.promptIds.length),
+  sampling: samplingOf(request.sampling, {
+    room: model.maxContextTokens - prompt.promptIds.length,
+    vocabularySize: model.vocabularySize,
+  }),
   isLast: request.last,
 });
 
@@ -116,22 +119,3 @@ const checkPrompt = (check: {
 
 const promptError = (reason: ReasonName, field: string, description: string): DomainError =>
   invalidFields([{ field, description }], reason);
-
-const samplingOf = (sampling: wire.Sampling | undefined, room: number): GenerateSampling => {
-  if (sampling === undefined) return { maxTokens: room };
-  const { maxTokens = room, minTokens, ignoreEos, temperature, topP, topK, seed, stop } = sampling;
-  if (minTokens !== undefined && minTokens > maxTokens) {
-    const description = `is ${minTokens}; allowed: 0 to max_tokens (${maxTokens})`;
-    throw invalidFields([{ field: 'sampling.min_tokens', description }]);
-  }
-  return {
-    maxTokens,
-    ignoreEos,
-    ...(minTokens === undefined ? {} : { minTokens }),
-    ...(temperature === undefined ? {} : { temperature }),
-    ...(topP === undefined ? {} : { topP }),
-    ...(topK === undefined ? {} : { topK }),
-    ...(seed === undefined ? {} : { seed }),
-    ...(stop.length === 0 ? {} : { stop }),
-  };
-};

@@ -1,5 +1,5 @@
 import type { program as wire } from '@holdfast/contracts';
-import type { GenerateSampling } from '@holdfast/engines';
+import type { GenerateSampling, TokenLogprob } from '@holdfast/engines';
 import type { DomainError } from '@holdfast/platform';
 import type { EngineEpoch, EngineId, Instant, ProgramId, TurnId } from '@holdfast/scheduling';
 import type { TurnTrace } from '../telemetry/program-trace.js';
@@ -69,6 +69,8 @@ export class LiveTurn {
   readonly isText: boolean;
   readonly submittedAt: Instant;
   readonly output = new TokenBuffer();
+  /** One for each output token when the turn asked for them, else none. */
+  readonly logprobs: TokenLogprob[] = [];
 
   plan: TurnPlan | null = null;
   trace: TurnTrace | null = null;
@@ -136,9 +138,10 @@ export class LiveTurn {
   }
 
   /** Modifies state. */
-  addOutput(tokenIds: ArrayLike<number>, now: Instant): void {
+  addOutput(tokenIds: ArrayLike<number>, now: Instant, logprobs: readonly TokenLogprob[] = []): void {
     if (tokenIds.length === 0) return;
     this.firstTokenAt ??= now;
+    for (const logprob of logprobs) this.logprobs.push(logprob);
     this.output.append(tokenIds);
     this.#notify();
   }

@@ -25,9 +25,25 @@ export const startedMessage = (turn: LiveTurn, dispatch: TurnDispatch): wire.Run
 });
 
 /** Pure. New output. */
-export const deltaMessage = (ids: Uint32Array, text: string): wire.RunTurnResponse => ({
-  event: { $case: 'delta', value: { tokenIds: Array.from(ids), text } },
+export const deltaMessage = (ids: Uint32Array, text: string, logprobs: wire.TokenLogprob[]): wire.RunTurnResponse => ({
+  event: { $case: 'delta', value: { tokenIds: Array.from(ids), text, logprobs } },
 });
+
+/** Pure. The log probabilities of output tokens; none when the turn did not ask for them. */
+export const logprobMessages = (
+  { output, logprobs }: LiveTurn,
+  { from, to }: { readonly from: number; readonly to: number },
+  textOf?: (tokenId: number) => string,
+): wire.TokenLogprob[] => {
+  const ids = output.view(from, to);
+  return logprobs.slice(from, to).map(({ logprob, topIds, topLogprobs }, place) => ({
+    logprob,
+    topTokenIds: [...topIds],
+    topLogprobs: [...topLogprobs],
+    text: textOf?.(ids[place] ?? 0) ?? '',
+    topTexts: textOf === undefined ? [] : topIds.map(textOf),
+  }));
+};
 
 /** Pure. The last event. */
 export const finishedMessage = (turn: LiveTurn, result: TurnResult): wire.RunTurnResponse => ({

@@ -7,7 +7,7 @@
 import type { program as wire } from '@holdfast/contracts';
 import type { DomainError } from '@holdfast/platform';
 import { PacedReader, type PacedReaderOptions } from './paced-reader.js';
-import { deltaMessage, finishedMessage, queuedMessage, startedMessage } from './turn-messages.js';
+import { deltaMessage, finishedMessage, logprobMessages, queuedMessage, startedMessage } from './turn-messages.js';
 
 /** Token ids in one delta at most: a caller that attaches late gets long output in pieces. */
 const MAX_DELTA_TOKENS = 4_096;
@@ -24,6 +24,8 @@ export interface TurnRelayOptions extends PacedReaderOptions {
   readonly fail: (error: DomainError) => void;
   /** For turns that came as messages. */
   readonly decoder?: TextDecoder;
+  /** Text of one token, for the log probabilities of such turns. */
+  readonly textOf?: (tokenId: number) => string;
 }
 
 /** See the file header. */
@@ -64,11 +66,13 @@ export class TurnRelay extends PacedReader {
 
   #delta(): wire.RunTurnResponse {
     const { turn, decoder } = this.#options;
-    const ids = turn.output.view(this.#cursor, this.#cursor + MAX_DELTA_TOKENS);
+    const from = this.#cursor;
+    const ids = turn.output.view(from, from + MAX_DELTA_TOKENS);
     this.#cursor += ids.length;
     const isLast = turn.result !== null && this.#cursor === turn.output.length;
     const text = decoder === undefined ? '' : decoder.push(ids) + (isLast ? decoder.end() : '');
-    return deltaMessage(ids, text);
+    const logprobs = logprobMessages(turn, { from, to: this.#cursor }, this.#options.textOf);
+    return deltaMessage(ids, text, logprobs);
   }
 
   #end(): void {

@@ -2,8 +2,10 @@ import { Metadata } from '@grpc/grpc-js';
 import { chunk } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
+import { requireSampling } from '../sampling-features.js';
 import { pullMessages } from '../vllm/pull-messages.js';
 import type { ChunkLink } from './chunk-link.js';
+import { CHUNK_SAMPLING_FEATURES } from './describe-engine.js';
 
 /** See `EngineClient.generate`. Without `chunks` everything is computed. */
 export async function* execute(link: ChunkLink, call: GenerateCall): AsyncGenerator<GenerateEvent, void> {
@@ -15,6 +17,7 @@ export async function* execute(link: ChunkLink, call: GenerateCall): AsyncGenera
       message: 'promptIds has no tokens; at least 1 is needed',
     });
   }
+  requireSampling(call.sampling, { engineId, features: CHUNK_SAMPLING_FEATURES });
   const stream = client.execute(requestOf(call), traceMetadata(call));
   const { firstMessageMs, streamIdleMs: idleMs } = timeouts;
   const outputIds: number[] = [];

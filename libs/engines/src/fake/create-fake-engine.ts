@@ -113,6 +113,7 @@ const describe = ({ options, epoch }: FakeCore): EngineInfo => ({
   vocabularySize: FAKE_VOCABULARY_SIZE,
   maxContextTokens: options.maxContextTokens,
   eosTokenIds: [FAKE_EOS_ID],
+  samplingFeatures: options.samplingFeatures,
   kind: options.capabilities.pins ? 'fake' : 'vllm-stock',
   version: '1',
 });

@@ -2,6 +2,7 @@ import type { Clock } from '@holdfast/platform';
 import type { Duration, EngineCapabilities, PrefillCost } from '@holdfast/scheduling';
 import { micros, seconds } from '@holdfast/scheduling';
 import type { GenerateCall } from '../engine-client.js';
+import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
 
 /** Options of `createFakeEngine`. */
 export interface FakeEngineOptions {
@@ -10,6 +11,8 @@ export interface FakeEngineOptions {
   readonly clock: Clock;
   /** Default: everything. Without `pins` the fake behaves like a stock vLLM. */
   readonly capabilities?: EngineCapabilities;
+  /** Default: all. What shapes probabilities has no effect: the answers come from a formula. */
+  readonly samplingFeatures?: readonly SamplingFeature[];
   readonly model?: string;
   readonly totalBlocks?: number;
   readonly blockTokens?: number;
@@ -33,6 +36,7 @@ export interface FakeEngineOptions {
 /** Pure. The options with their defaults. */
 export const resolveOptions = (options: FakeEngineOptions): ResolvedFakeOptions => ({
   capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
+  samplingFeatures: SAMPLING_FEATURES,
   model: 'fake-model',
   totalBlocks: 1_024,
   blockTokens: 16,

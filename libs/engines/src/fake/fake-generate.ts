@@ -1,10 +1,11 @@
 import { type Duration, after, micros } from '@holdfast/scheduling';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import type { EngineError } from '../engine-error.js';
-import { samplingToProto } from '../vllm/generate-request.js';
+import { requireSampling } from '../sampling-features.js';
+import { samplingToProto } from '../vllm/sampling-to-proto.js';
 import type { FakeCore, FakeRun } from './fake-core.js';
 import { FAKE_EOS_ID } from './fake-tokenizer.js';
-import { promptHash, tokenAt } from './fake-tokens.js';
+import { logprobOf, promptHash, tokenAt } from './fake-tokens.js';
 
 /** See `EngineClient.generate`. */
 export async function* fakeGenerate(core: FakeCore, call: GenerateCall): AsyncGenerator<GenerateEvent, void> {
@@ -28,6 +29,7 @@ export async function* fakeGenerate(core: FakeCore, call: GenerateCall): AsyncGe
 const checkCall = (core: FakeCore, call: GenerateCall): void => {
   if (call.signal.aborted) throw core.error('CALLER_CANCELLED', 'Generate: aborted before it was sent');
   if (call.promptIds.length === 0) throw core.error('PROMPT_EMPTY', 'promptIds has no tokens; at least 1 is needed');
+  requireSampling(call.sampling, { engineId: core.options.engineId, features: core.options.samplingFeatures });
   try {
     samplingToProto(call.sampling);
   } catch (error) {
@@ -90,7 +92,13 @@ class FakeRequest implements FakeRun {
       await this.suffer();
       const id = this.nextToken();
       this.outputIds.push(id);
-      yield { type: 'tokens', tokenIds: [id], cachedTokens: this.cachedTokens };
+      const { logprobs } = this.call.sampling;
+      yield {
+        type: 'tokens',
+        tokenIds: [id],
+        cachedTokens: this.cachedTokens,
+        ...(logprobs === undefined ? {} : { logprobs: [logprobOf(id, logprobs)] }),
+      };
       if (this.failure !== undefined) throw this.failure;
       if (this.finishReason() !== undefined) return;
       await this.pause(this.core.options.decodePerToken);

@@ -1,4 +1,5 @@
 /** The answers of the fake engine: a formula of prompt, seed and position, so that a run can be repeated exactly. */
+import type { TokenLogprob } from '../engine-client.js';
 
 /** Pure. A 32-bit hash of the prompt (FNV-1a over token ids). */
 export const promptHash = (promptIds: Uint32Array): number => {
@@ -34,3 +35,13 @@ const mix = (value: number): number => {
   hash = Math.imul(hash ^ (hash >>> 13), 0xc2b2_ae35);
   return (hash ^ (hash >>> 16)) >>> 0;
 };
+
+/** Byte tokens alone: markers are never candidates. */
+const BYTES = 256;
+
+/** Pure. The chosen token is the likeliest, with one half; each next candidate has half of the one before. */
+export const logprobOf = (tokenId: number, candidates: number): TokenLogprob => ({
+  logprob: -Math.LN2,
+  topIds: Array.from({ length: candidates }, (_, place) => (place === 0 ? tokenId : (tokenId + place) % BYTES)),
+  topLogprobs: Array.from({ length: candidates }, (_, place) => -Math.LN2 * (place + 1)),
+});

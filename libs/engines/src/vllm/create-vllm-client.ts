@@ -23,6 +23,7 @@ export const createVllmClient = (options: VllmClientOptions): EngineClient => {
         client: link.engine,
         timeouts: link.timeouts,
         sendsHints: link.description?.capabilities.pins ?? false,
+        samplingFeatures: link.samplingFeatures,
       }),
     ...pinOperations(link),
     rerank: (requestId, epoch, rank) => rerank(link, { requestId, epoch, rank }),

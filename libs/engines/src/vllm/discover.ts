@@ -3,6 +3,7 @@ import { kv, vllm } from '@holdfast/contracts';
 import type { EngineCapabilities, EngineDescription } from '@holdfast/scheduling';
 import type { EngineInfo } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
+import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
 import type { EngineLink } from './engine-link.js';
 import { totalBlocksOf } from './load-from-proto.js';
 
@@ -27,8 +28,10 @@ export const discover = async (link: EngineLink): Promise<EngineInfo> => {
   ]);
   const facts = control === undefined ? await describeStock(link, server) : describeControlled(link, control, server);
   link.description = facts.description;
+  link.samplingFeatures = samplingFeaturesOf(server);
   return {
     ...facts,
+    samplingFeatures: link.samplingFeatures,
     model: model.servedModelName === '' ? model.modelPath : model.servedModelName,
     vocabularySize: model.vocabSize,
     maxContextTokens: model.maxContextLength,
@@ -110,5 +113,14 @@ const describeStock = async (link: EngineLink, server: vllm.GetServerInfoRespons
  */
 const stockEpoch = (link: EngineLink, server: vllm.GetServerInfoResponse): string =>
   ['stock', processMark, link.losses, server.kvEngineId].filter((part) => part !== '').join('-');
+
+/**
+ * Pure. The wire has no field for it, so the kind of server decides: vLLM has all of it, with the plug-in or without; a
+ * simulated engine has no model that a grammar could hold to a form. Whoever else speaks this wire refuses by itself.
+ */
+const samplingFeaturesOf = ({ serverType }: vllm.GetServerInfoResponse): readonly SamplingFeature[] =>
+  serverType === 'holdfast-sim' ? SAMPLING_FEATURES.filter((feature) => !GRAMMARS.has(feature)) : SAMPLING_FEATURES;
+
+const GRAMMARS: ReadonlySet<SamplingFeature> = new Set(['jsonSchema', 'jsonObject', 'regex', 'grammar', 'choice']);
 
 const firstPositive = (...values: readonly number[]): number => values.find((value) => value > 0) ?? 0;

@@ -3,6 +3,7 @@ import { kv, vllm } from '@holdfast/contracts';
 import type { EngineDescription, PrefillCost } from '@holdfast/scheduling';
 import { EngineError } from '../engine-error.js';
 import { type UnaryCaller, channelCredentials, channelOptions, createUnaryCaller } from './channel.js';
+import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
 import { type VllmClientOptions, type VllmTimeouts, resolveTimeouts } from './options.js';
 
 /** The connections to one engine and what is known about it. The parts of the client share it. */
@@ -17,6 +18,8 @@ export interface EngineLink {
   readonly unary: UnaryCaller;
   /** What `info` found last. */
   description: EngineDescription | undefined;
+  /** Likewise; until then all of the wire's, and the engine refuses by itself. */
+  samplingFeatures: readonly SamplingFeature[];
   /** Counts the losses of the connection since the link was made: the nearest thing to an epoch of a stock engine. */
   losses: number;
   close(): void;
@@ -46,6 +49,7 @@ export const openEngineLink = (options: VllmClientOptions): EngineLink => {
       onError: (error, client) => (client === engine ? noteLoss(link, error) : undefined),
     }),
     description: undefined,
+    samplingFeatures: SAMPLING_FEATURES,
     losses: 0,
     close: () => [engine, kvControl].forEach((client: Client) => client.close()),
   };

@@ -8,12 +8,15 @@ import type { vllm } from '@holdfast/contracts';
 import type { GenerateEvent } from '../engine-client.js';
 import { EngineError, type EngineErrorInit } from '../engine-error.js';
 import { decodeHintAnswer } from './hints.js';
+import { readLogprobs } from './read-logprobs.js';
 
 /** What the stream is checked against. */
 export interface ExpectedAnswer {
   readonly engineId: string;
   readonly promptTokens: number;
   readonly maxTokens: number;
+  /** Candidates asked for beside each token's log probability; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
 }
 
 type CompleteEvent = Extract<GenerateEvent, { type: 'complete' }>;
@@ -52,7 +55,15 @@ export class GenerateProtocol {
     if (this.outputIds.length > this.expected.maxTokens) {
       throw this.violation(`${this.outputIds.length} tokens came; ${this.expected.maxTokens} were allowed`);
     }
-    return { type: 'tokens', tokenIds: chunk.tokenIds, cachedTokens: this.cachedTokens };
+    const tokens = { type: 'tokens', tokenIds: chunk.tokenIds, cachedTokens: this.cachedTokens } as const;
+    const { logprobs: candidates } = this.expected;
+    if (candidates === undefined) return tokens;
+    const logprobs = readLogprobs(chunk, candidates);
+    if (logprobs === undefined) {
+      const given = chunk.outputLogprobs?.tokenIds.length ?? 0;
+      throw this.violation(`${chunk.tokenIds.length} tokens came with the log probabilities of ${given}, or of others`);
+    }
+    return { ...tokens, logprobs };
   }
 
   private complete(complete: vllm.GenerateComplete): CompleteEvent {

@@ -4,7 +4,6 @@
  * The result is byte for byte what the generated codec writes (generate-request.prop.spec.ts).
  */
 import { vllm } from '@holdfast/contracts';
-import type { GenerateSampling } from '../engine-client.js';
 
 /** A GenerateRequest whose prompt stays a Uint32Array. */
 export interface GenerateRequestParts {
@@ -92,41 +91,4 @@ const writePacked = (out: Buffer, start: number, ids: Uint32Array): number => {
     }
   }
   return at;
-};
-
-/**
- * Pure. The sampling parameters on the wire. Zero is "unset" to the engine for top_p and repetition_penalty; both are
- * sent as 1 so that no engine can read it otherwise. Throws RangeError, naming the field, for a value that the wire
- * cannot carry.
- */
-export const samplingToProto = (sampling: GenerateSampling): vllm.SamplingParams => ({
-  ...(sampling.temperature === undefined ? {} : { temperature: within('temperature', sampling.temperature, 0, 100) }),
-  topP: within('topP', sampling.topP ?? 1, 1e-6, 1),
-  topK: whole('topK', sampling.topK ?? 0, 0, 0xffff_ffff),
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  maxTokens: whole('maxTokens', sampling.maxTokens, 1, 0xffff_ffff),
-  minTokens: whole('minTokens', sampling.minTokens ?? 0, 0, sampling.maxTokens),
-  stop: [...(sampling.stop ?? [])],
-  stopTokenIds: [],
-  skipSpecialTokens: true,
-  spacesBetweenSpecialTokens: true,
-  ignoreEos: sampling.ignoreEos ?? false,
-  n: 1,
-  constraint: undefined,
-  ...(sampling.seed === undefined ? {} : { seed: whole('seed', sampling.seed, -0x8000_0000, 0x7fff_ffff) }),
-  includeStopStrInOutput: false,
-  logitBias: {},
-});
-
-const within = (field: string, value: number, low: number, high: number): number => {
-  if (value >= low && value <= high) return value;
-  throw new RangeError(`sampling.${field} is ${value}; allowed is ${low} to ${high}`);
-};
-
-const whole = (field: string, value: number, low: number, high: number): number => {
-  if (Number.isInteger(value)) return within(field, value, low, high);
-  throw new RangeError(`sampling.${field} is ${value}; allowed is a whole number from ${low} to ${high}`);
 };

@@ -2,11 +2,13 @@ import { type Client, type ClientReadableStream, Metadata } from '@grpc/grpc-js'
 import { vllm } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
+import { type SamplingFeature, requireSampling } from '../sampling-features.js';
 import { GenerateProtocol } from './generate-protocol.js';
-import { type GenerateRequestParts, samplingToProto, serializeGenerateRequest } from './generate-request.js';
+import { type GenerateRequestParts, serializeGenerateRequest } from './generate-request.js';
 import { encodeHints } from './hints.js';
 import type { VllmTimeouts } from './options.js';
 import { pullMessages } from './pull-messages.js';
+import { samplingToProto } from './sampling-to-proto.js';
 
 /** What a Generate call needs of its client. */
 export interface GenerateContext {
@@ -15,6 +17,7 @@ export interface GenerateContext {
   readonly timeouts: Required<VllmTimeouts>;
   /** True when the engine understands the hints. */
   readonly sendsHints: boolean;
+  readonly samplingFeatures: readonly SamplingFeature[];
 }
 
 /** After `complete` the stream should end at once. An engine that forgets to end it loses the call, not the answer. */
@@ -27,10 +30,12 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
     engineId,
     promptTokens: call.promptIds.length,
     maxTokens: call.sampling.maxTokens,
+    logprobs: call.sampling.logprobs,
   });
   if (call.signal.aborted) {
     throw new EngineError({ reason: 'CALLER_CANCELLED', engineId, message: 'Generate: aborted before it was sent' });
   }
+  requireSampling(call.sampling, { engineId, features: context.samplingFeatures });
   const stream = startCall(call, context);
   let complete: GenerateEvent | undefined;
   const grace = { timer: undefined as NodeJS.Timeout | undefined, isOver: false };

@@ -197,6 +197,76 @@ export interface Sampling {
     | undefined;
   /** Strings that end the output. */
   stop: string[];
+  /** Taken off the logit of each token that the output has already, -2 to 2. */
+  presencePenalty?:
+    | number
+    | undefined;
+  /** Taken off the logit of each token as often as the output has it, -2 to 2. */
+  frequencyPenalty?:
+    | number
+    | undefined;
+  /** Divides the logits of tokens that prompt or output have, above 0 to 10; 1 changes nothing. */
+  repetitionPenalty?:
+    | number
+    | undefined;
+  /** Least probability of a candidate as a share of the likeliest one's, 0 to 1; 0 means all. */
+  minP?:
+    | number
+    | undefined;
+  /** Tokens that end the output, at most 16. */
+  stopTokenIds: number[];
+  /** Added to the logits of tokens, at most 1,024 of them. */
+  logitBias: TokenBias[];
+  /** Log probability of each output token, and so many of the likeliest candidates beside it, 0 to 20; unset: none. */
+  logprobs?:
+    | number
+    | undefined;
+  /** The form that the output is held to by a grammar in the engine; unset: free. An engine that has no grammar refuses. */
+  structuredOutput:
+    | //
+    /** A JSON schema, as text, at most 65,536 characters. */
+    { $case: "jsonSchema"; value: string }
+    | //
+    /** True: any JSON object. */
+    { $case: "jsonObject"; value: boolean }
+    | //
+    /** A regular expression that the whole output matches, at most 65,536 characters. */
+    { $case: "regex"; value: string }
+    | //
+    /** A context-free grammar in EBNF with the start symbol `root`, at most 65,536 characters. */
+    { $case: "grammar"; value: string }
+    | //
+    /** One of these texts. */
+    { $case: "choice"; value: Choice }
+    | undefined;
+}
+
+/** TokenBias makes a token likelier or less likely. */
+export interface TokenBias {
+  /** The token. */
+  tokenId: number;
+  /** -100 (never) to 100 (hardly anything else). */
+  bias: number;
+}
+
+/** Choice is a list of texts. */
+export interface Choice {
+  /** 1 to 256 texts of 1 to 1,024 characters. */
+  choices: string[];
+}
+
+/** TokenLogprob is how likely an output token was to the model, before temperature, penalties and grammars. */
+export interface TokenLogprob {
+  /** Natural logarithm of its probability. */
+  logprob: number;
+  /** The likeliest tokens in its place, likeliest first. */
+  topTokenIds: number[];
+  /** Theirs, in the same order. */
+  topLogprobs: number[];
+  /** Text of the token by itself, U+FFFD for a part of a character; empty for turns of token ids. */
+  text: string;
+  /** Theirs, in the same order; empty for turns of token ids. */
+  topTexts: string[];
 }
 
 /** Usage counts tokens of one turn. */
@@ -245,6 +315,8 @@ export interface TurnDelta {
   tokenIds: number[];
   /** New text; empty while a character is incomplete. */
   text: string;
+  /** One for each of token_ids when the turn asked for them, else none. */
+  logprobs: TokenLogprob[];
 }
 
 /** TurnFinished is the last event of a turn. */
@@ -1080,6 +1152,14 @@ function createBaseSampling(): Sampling {
     topK: undefined,
     seed: undefined,
     stop: [],
+    presencePenalty: undefined,
+    frequencyPenalty: undefined,
+    repetitionPenalty: undefined,
+    minP: undefined,
+    stopTokenIds: [],
+    logitBias: [],
+    logprobs: undefined,
+    structuredOutput: undefined,
   };
 }
 
@@ -1108,6 +1188,48 @@ export const Sampling: MessageFns<Sampling> = {
     }
     for (const v of message.stop) {
       writer.uint32(66).string(v!);
+    }
+    if (message.presencePenalty !== undefined) {
+      writer.uint32(77).float(message.presencePenalty);
+    }
+    if (message.frequencyPenalty !== undefined) {
+      writer.uint32(85).float(message.frequencyPenalty);
+    }
+    if (message.repetitionPenalty !== undefined) {
+      writer.uint32(93).float(message.repetitionPenalty);
+    }
+    if (message.minP !== undefined) {
+      writer.uint32(101).float(message.minP);
+    }
+    if (message.stopTokenIds.length !== 0) {
+      writer.uint32(106).fork();
+      for (const v of message.stopTokenIds) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    for (const v of message.logitBias) {
+      TokenBias.encode(v!, writer.uint32(114).fork()).join();
+    }
+    if (message.logprobs !== undefined) {
+      writer.uint32(120).uint32(message.logprobs);
+    }
+    switch (message.structuredOutput?.$case) {
+      case "jsonSchema":
+        writer.uint32(130).string(message.structuredOutput.value);
+        break;
+      case "jsonObject":
+        writer.uint32(136).bool(message.structuredOutput.value);
+        break;
+      case "regex":
+        writer.uint32(146).string(message.structuredOutput.value);
+        break;
+      case "grammar":
+        writer.uint32(154).string(message.structuredOutput.value);
+        break;
+      case "choice":
+        Choice.encode(message.structuredOutput.value, writer.uint32(162).fork()).join();
+        break;
     }
     return writer;
   },
@@ -1189,6 +1311,112 @@ export const Sampling: MessageFns<Sampling> = {
             message.stop.push(reader.string());
             continue;
           }
+          case 9: {
+            if (tag !== 77) {
+              break;
+            }
+
+            message.presencePenalty = reader.float();
+            continue;
+          }
+          case 10: {
+            if (tag !== 85) {
+              break;
+            }
+
+            message.frequencyPenalty = reader.float();
+            continue;
+          }
+          case 11: {
+            if (tag !== 93) {
+              break;
+            }
+
+            message.repetitionPenalty = reader.float();
+            continue;
+          }
+          case 12: {
+            if (tag !== 101) {
+              break;
+            }
+
+            message.minP = reader.float();
+            continue;
+          }
+          case 13: {
+            if (tag === 104) {
+              message.stopTokenIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 106) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.stopTokenIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 14: {
+            if (tag !== 114) {
+              break;
+            }
+
+            message.logitBias.push(TokenBias.decode(reader, reader.uint32()));
+            continue;
+          }
+          case 15: {
+            if (tag !== 120) {
+              break;
+            }
+
+            message.logprobs = reader.uint32();
+            continue;
+          }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.structuredOutput = { $case: "jsonSchema", value: reader.string() };
+            continue;
+          }
+          case 17: {
+            if (tag !== 136) {
+              break;
+            }
+
+            message.structuredOutput = { $case: "jsonObject", value: reader.bool() };
+            continue;
+          }
+          case 18: {
+            if (tag !== 146) {
+              break;
+            }
+
+            message.structuredOutput = { $case: "regex", value: reader.string() };
+            continue;
+          }
+          case 19: {
+            if (tag !== 154) {
+              break;
+            }
+
+            message.structuredOutput = { $case: "grammar", value: reader.string() };
+            continue;
+          }
+          case 20: {
+            if (tag !== 162) {
+              break;
+            }
+
+            message.structuredOutput = { $case: "choice", value: Choice.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1214,6 +1442,298 @@ export const Sampling: MessageFns<Sampling> = {
     message.topK = object.topK ?? undefined;
     message.seed = object.seed ?? undefined;
     message.stop = object.stop?.map((e) => e) || [];
+    message.presencePenalty = object.presencePenalty ?? undefined;
+    message.frequencyPenalty = object.frequencyPenalty ?? undefined;
+    message.repetitionPenalty = object.repetitionPenalty ?? undefined;
+    message.minP = object.minP ?? undefined;
+    message.stopTokenIds = object.stopTokenIds?.map((e) => e) || [];
+    message.logitBias = object.logitBias?.map((e) => TokenBias.fromPartial(e)) || [];
+    message.logprobs = object.logprobs ?? undefined;
+    switch (object.structuredOutput?.$case) {
+      case "jsonSchema": {
+        if (object.structuredOutput?.value !== undefined && object.structuredOutput?.value !== null) {
+          message.structuredOutput = { $case: "jsonSchema", value: object.structuredOutput.value };
+        }
+        break;
+      }
+      case "jsonObject": {
+        if (object.structuredOutput?.value !== undefined && object.structuredOutput?.value !== null) {
+          message.structuredOutput = { $case: "jsonObject", value: object.structuredOutput.value };
+        }
+        break;
+      }
+      case "regex": {
+        if (object.structuredOutput?.value !== undefined && object.structuredOutput?.value !== null) {
+          message.structuredOutput = { $case: "regex", value: object.structuredOutput.value };
+        }
+        break;
+      }
+      case "grammar": {
+        if (object.structuredOutput?.value !== undefined && object.structuredOutput?.value !== null) {
+          message.structuredOutput = { $case: "grammar", value: object.structuredOutput.value };
+        }
+        break;
+      }
+      case "choice": {
+        if (object.structuredOutput?.value !== undefined && object.structuredOutput?.value !== null) {
+          message.structuredOutput = { $case: "choice", value: Choice.fromPartial(object.structuredOutput.value) };
+        }
+        break;
+      }
+    }
+    return message;
+  },
+};
+
+function createBaseTokenBias(): TokenBias {
+  return { tokenId: 0, bias: 0 };
+}
+
+export const TokenBias: MessageFns<TokenBias> = {
+  encode(message: TokenBias, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.tokenId !== 0) {
+      writer.uint32(8).uint32(message.tokenId);
+    }
+    if (message.bias !== 0) {
+      writer.uint32(21).float(message.bias);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenBias {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenBias();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.tokenId = reader.uint32();
+            continue;
+          }
+          case 2: {
+            if (tag !== 21) {
+              break;
+            }
+
+            message.bias = reader.float();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenBias>, I>>(base?: I): TokenBias {
+    return TokenBias.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenBias>, I>>(object: I): TokenBias {
+    const message = createBaseTokenBias();
+    message.tokenId = object.tokenId ?? 0;
+    message.bias = object.bias ?? 0;
+    return message;
+  },
+};
+
+function createBaseChoice(): Choice {
+  return { choices: [] };
+}
+
+export const Choice: MessageFns<Choice> = {
+  encode(message: Choice, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    for (const v of message.choices) {
+      writer.uint32(10).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Choice {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseChoice();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.choices.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<Choice>, I>>(base?: I): Choice {
+    return Choice.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<Choice>, I>>(object: I): Choice {
+    const message = createBaseChoice();
+    message.choices = object.choices?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseTokenLogprob(): TokenLogprob {
+  return { logprob: 0, topTokenIds: [], topLogprobs: [], text: "", topTexts: [] };
+}
+
+export const TokenLogprob: MessageFns<TokenLogprob> = {
+  encode(message: TokenLogprob, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.logprob !== 0) {
+      writer.uint32(13).float(message.logprob);
+    }
+    if (message.topTokenIds.length !== 0) {
+      writer.uint32(18).fork();
+      for (const v of message.topTokenIds) {
+        writer.uint32(v);
+      }
+      writer.join();
+    }
+    if (message.topLogprobs.length !== 0) {
+      writer.uint32(26).fork();
+      for (const v of message.topLogprobs) {
+        writer.float(v);
+      }
+      writer.join();
+    }
+    if (message.text !== "") {
+      writer.uint32(34).string(message.text);
+    }
+    for (const v of message.topTexts) {
+      writer.uint32(42).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): TokenLogprob {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseTokenLogprob();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 13) {
+              break;
+            }
+
+            message.logprob = reader.float();
+            continue;
+          }
+          case 2: {
+            if (tag === 16) {
+              message.topTokenIds.push(reader.uint32());
+
+              continue;
+            }
+
+            if (tag === 18) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.topTokenIds.push(reader.uint32());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 3: {
+            if (tag === 29) {
+              message.topLogprobs.push(reader.float());
+
+              continue;
+            }
+
+            if (tag === 26) {
+              const end2 = reader.uint32() + reader.pos;
+              while (reader.pos < end2) {
+                message.topLogprobs.push(reader.float());
+              }
+
+              continue;
+            }
+
+            break;
+          }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.text = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.topTexts.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<TokenLogprob>, I>>(base?: I): TokenLogprob {
+    return TokenLogprob.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<TokenLogprob>, I>>(object: I): TokenLogprob {
+    const message = createBaseTokenLogprob();
+    message.logprob = object.logprob ?? 0;
+    message.topTokenIds = object.topTokenIds?.map((e) => e) || [];
+    message.topLogprobs = object.topLogprobs?.map((e) => e) || [];
+    message.text = object.text ?? "";
+    message.topTexts = object.topTexts?.map((e) => e) || [];
     return message;
   },
 };
@@ -1539,7 +2059,7 @@ export const TurnStarted: MessageFns<TurnStarted> = {
 };
 
 function createBaseTurnDelta(): TurnDelta {
-  return { tokenIds: [], text: "" };
+  return { tokenIds: [], text: "", logprobs: [] };
 }
 
 export const TurnDelta: MessageFns<TurnDelta> = {
@@ -1553,6 +2073,9 @@ export const TurnDelta: MessageFns<TurnDelta> = {
     }
     if (message.text !== "") {
       writer.uint32(18).string(message.text);
+    }
+    for (const v of message.logprobs) {
+      TokenLogprob.encode(v!, writer.uint32(26).fork()).join();
     }
     return writer;
   },
@@ -1596,6 +2119,14 @@ export const TurnDelta: MessageFns<TurnDelta> = {
             message.text = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.logprobs.push(TokenLogprob.decode(reader, reader.uint32()));
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1615,6 +2146,7 @@ export const TurnDelta: MessageFns<TurnDelta> = {
     const message = createBaseTurnDelta();
     message.tokenIds = object.tokenIds?.map((e) => e) || [];
     message.text = object.text ?? "";
+    message.logprobs = object.logprobs?.map((e) => TokenLogprob.fromPartial(e)) || [];
     return message;
   },
 };
