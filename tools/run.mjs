@@ -22,7 +22,7 @@ const commands = {
   soak: { entry: 'test/dist/bench/soak/main.js', build: true },
   'bench:gateways': { entry: 'tools/clients/bench-gateways.mjs', build: true },
   'bench:vllm': { entry: 'tools/vllm/bench.mjs', build: true },
-  'test:chunks': { entry: 'tools/chunks/test.mjs', build: false },
+  'test:chunks': { entry: 'tools/chunks/test.mjs', build: true },
   'start:chunk-engine': { entry: 'tools/chunks/serve.mjs', build: false },
   'bench:chunks': { entry: 'tools/chunks/bench.mjs', build: false },
 };
