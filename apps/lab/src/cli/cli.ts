@@ -21,6 +21,7 @@ import {
 } from './experiment-options.js';
 import { withFidelity } from './fidelity-options.js';
 import { numberFrom } from './option-parsers.js';
+import { withPolicyTables } from './policy-tables-options.js';
 import { withPredictors } from './predictors-options.js';
 import { withReplay } from './replay-options.js';
 
@@ -74,7 +75,11 @@ export const createCli = (signal: AbortSignal): Command => {
   );
   withFidelity(
     command('fidelity', 'Holds the model against measured engines and published results.'),
-    (settings) => void fidelity(settings, io()),
+    async (settings) => void (await fidelity(settings, io())),
+  );
+  withPolicyTables(
+    command('policy-tables', 'Runs the comparisons of docs/policy-results.md and writes their tables.'),
+    io,
   );
   withChunks(command('chunks', 'Chunk caches of retrieval-augmented prompts: inspect, compare.'), subcommand, io);
   withCompletion(cli);
