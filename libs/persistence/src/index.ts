@@ -55,7 +55,7 @@ export type { TimelineEntry } from './repositories/timeline-repository.js';
 export { TimelineRepository } from './repositories/timeline-repository.js';
 export type { RecordedProgramRow, RecordedTurnRow } from './repositories/recorded-programs.js';
 export { RecordedProgramRepository } from './repositories/recorded-programs.js';
-export type { EndedToolCall, StoredStatistics } from './repositories/statistics-repository.js';
+export type { EndedToolCall, ForgottenCalls, StoredStatistics } from './repositories/statistics-repository.js';
 export { StatisticsRepository } from './repositories/statistics-repository.js';
 export type { TurnPageRequest } from './repositories/turn-repository.js';
 export { TurnRepository } from './repositories/turn-repository.js';

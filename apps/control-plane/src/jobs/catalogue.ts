@@ -23,6 +23,9 @@ const dryRunPayload = z.object({
 
 export type DryRunPayload = z.output<typeof dryRunPayload>;
 
+/** When it was asked for; null by the schedule. */
+const refitPayload = z.object({ askedAtMicros: micros.nullable() });
+
 const nothing = z.object({});
 type Nothing = z.output<typeof nothing>;
 
@@ -31,7 +34,7 @@ export interface ServicePayloads {
   readonly 'decision-roll-up': Nothing;
   readonly 'row-retention': Nothing;
   readonly 'program-expiry': Nothing;
-  readonly 'predictor-refit': Nothing;
+  readonly 'predictor-refit': z.output<typeof refitPayload>;
   readonly 'policy-dry-run': DryRunPayload;
 }
 
@@ -58,8 +61,10 @@ export const serviceCatalogue: JobCatalogue<ServicePayloads> = {
   'predictor-refit': {
     ...often,
     timeLimit: minutes(5),
-    summary: 'learns tool durations anew from the recorded tool calls',
-    schedule: { every: minutes(60), payload: {} },
+    summary: 'learns tool durations anew from the recorded tool calls, without those that an operator had forgotten',
+    payload: refitPayload,
+    idOf: ({ askedAtMicros }) => String(askedAtMicros ?? 'now'),
+    schedule: { every: minutes(60), payload: { askedAtMicros: null } },
   },
   'policy-dry-run': {
     summary: 'replays recorded programs under a candidate policy and the active one',

@@ -5,8 +5,9 @@ import {
   PolicyRepository,
   StatisticsRepository,
 } from '@holdfast/persistence';
+import type { JobJson } from '@holdfast/jobs';
 import { startPostgres, systemClock, type EmbeddedPostgres } from '@holdfast/platform';
-import { createKernel, millis, parsePolicy, type Decision, type KernelEvent } from '@holdfast/scheduling';
+import { createKernel, instant, millis, parsePolicy, type Decision, type KernelEvent } from '@holdfast/scheduling';
 import { afterAll, afterEach, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { setTimeout as sleep } from 'node:timers/promises';
 import pino from 'pino';
@@ -181,34 +182,52 @@ describe('what the policies have learned', () => {
     expect((await new StatisticsRepository(database).get(first.pool))?.document).toEqual(stored?.document);
   });
 
-  it('is forgotten on demand, and learned again from what was recorded', async () => {
+  const repository = (): StatisticsRepository => new StatisticsRepository(database);
+  const learned = async ({ pool }: TestPlane): Promise<string> =>
+    JSON.stringify((await repository().get(pool))?.document);
+  const refit = (jobId: string): Promise<JobJson> => {
+    const { handlers } = jobWork(readConfig({ DATABASE_URL: postgres.url }), { database, clock: systemClock() });
+    const run = { jobId, attempt: 1, signal: new AbortController().signal };
+    return handlers['predictor-refit']({ askedAtMicros: null }, run);
+  };
+
+  it('is learned again from what was recorded', async () => {
     const plane = await start();
     await runProgram(plane, 4);
     const { statistics } = plane.running;
-    const repository = new StatisticsRepository(database);
-    const learned = async (): Promise<string> => JSON.stringify((await repository.get(plane.pool))?.document);
     await statistics.synchronise();
-    expect(await learned()).toContain('grep');
-    await statistics.reset();
-    expect(await learned()).not.toContain('grep');
+    const { version = 0 } = (await repository().get(plane.pool)) ?? {};
+    const lost = { document: { version: 1, policies: {} }, savedAt: instant(0) };
+    expect(await repository().save(plane.pool, version, lost)).toBe(true);
 
-    const config = readConfig({ DATABASE_URL: postgres.url });
-    const { handlers } = jobWork(config, { database, clock: systemClock() });
-    const run = { jobId: `refit.${plane.pool}`, attempt: 1, signal: new AbortController().signal };
-    const result = await handlers['predictor-refit']({}, run);
+    const result = await refit(`refit.${plane.pool}`);
     expect(result).toMatchObject({ pools: expect.arrayContaining([{ poolId: plane.pool, calls: 4 }]) });
-    const { version } = (await repository.get(plane.pool)) ?? {};
-    expect(await handlers['predictor-refit']({}, { ...run, attempt: 2 })).toEqual(result);
-    expect((await repository.get(plane.pool))?.version).toBe(version);
-    expect(await learned()).toContain('grep');
+    const { version: refitted } = (await repository().get(plane.pool)) ?? {};
+    expect(await refit(`refit.${plane.pool}`)).toEqual(result);
+    expect((await repository().get(plane.pool))?.version).toBe(refitted);
+    expect(await learned(plane)).toContain('grep');
 
     // The kernel is told, and what it knows stays stored.
     await statistics.synchronise();
     await plane.stop();
-    expect(await learned()).toContain('grep');
+    expect(await learned(plane)).toContain('grep');
     const told = (await eventsOf(plane.pool)).filter(({ event }) => event.type === 'statisticsLoaded');
-    expect(told).toHaveLength(2);
-    expect(JSON.stringify(told[1])).toContain('grep');
+    expect(told).toHaveLength(1);
+    expect(JSON.stringify(told[0])).toContain('grep');
+  });
+
+  it.each(['all of it', 'one tool'])('is forgotten on demand (%s), and is not learned again', async (what) => {
+    const plane = await start();
+    await runProgram(plane, 4);
+    const { statistics } = plane.running;
+    await statistics.synchronise();
+    expect(await learned(plane)).toContain('grep');
+    await (what === 'one tool' ? statistics.forgetTool('grep') : statistics.reset());
+    await refit(`refit.${what}.${plane.pool}`);
+    expect(await learned(plane)).not.toContain('grep');
+    await statistics.synchronise();
+    await plane.stop();
+    expect(await learned(plane)).not.toContain('grep');
   });
 });
 

@@ -4,11 +4,11 @@ import {
   instant,
   parsePolicy,
   seconds,
-  toolOfClass,
   type Instant,
   type RecordedToolCall,
   type StatisticsDocument,
 } from '@holdfast/scheduling';
+import { isForgotten, recordedTool } from '../statistics/recorded-tools.js';
 
 /** Older calls say little of what tools are like now. */
 const WINDOW = seconds(7 * 86_400);
@@ -43,7 +43,10 @@ export const refitPools = async (
     if (stored === undefined || active === undefined) continue;
     const calls = await statistics.endedToolCalls(poolId, instant(Math.max(0, now - WINDOW)), MAX_CALLS);
     if (calls.length === 0) continue;
-    const document = fitStatistics(parsePolicy(active.policy), calls.map(toRecorded), documentOf(stored));
+    const forgotten = await statistics.forgotten(poolId);
+    const document = fitStatistics(parsePolicy(active.policy), calls.map(toRecorded), documentOf(stored), (call) =>
+      isForgotten(call, forgotten),
+    );
     refits.push({ poolId, version: stored.version, calls: calls.length, document });
   }
   return refits;
@@ -51,8 +54,8 @@ export const refitPools = async (
 
 const documentOf = ({ document }: StoredStatistics): StatisticsDocument => document as unknown as StatisticsDocument;
 
-const toRecorded = ({ tool, commandClass, ...call }: EndedToolCall): RecordedToolCall => ({
+const toRecorded = (call: EndedToolCall): RecordedToolCall => ({
   ...call,
-  tool: tool === null ? '' : toolOfClass(tool, commandClass),
-  inferred: tool === null,
+  tool: recordedTool(call),
+  inferred: call.tool === null,
 });

@@ -176,7 +176,12 @@ describe('tools', () => {
     const bash = items.find(({ tool }: { tool: string }) => tool.startsWith('bash'));
     expect(bash.calls).toBeGreaterThan(0);
     expect(bash.forecastSeconds.p90).toBeGreaterThan(bash.forecastSeconds.p10);
+    expect((await admin.call('POST', '/tools/reset?tool=bash')).status).toBe(204);
+    expect(await lastAudit()).toMatchObject({ action: 'resetTools', details: { tool: 'bash' } });
+    const others = await admin.until('/tools?tenantId=default', () => true);
+    expect(others.items.filter(({ tool }: { tool: string }) => tool.startsWith('bash'))).toEqual([]);
     expect((await admin.call('POST', '/tools/reset')).status).toBe(204);
     expect(await lastAudit()).toMatchObject({ action: 'resetTools' });
+    expect((await admin.get('/tools?tenantId=default')).body.items).toEqual([]);
   });
 });

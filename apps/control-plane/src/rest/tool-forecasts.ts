@@ -3,7 +3,8 @@
  * asked before each (prequential scoring), so that no call is forecast by itself.
  */
 import type { EndedToolCall } from '@holdfast/persistence';
-import { toolOfClass, ToolDurations, toSeconds, type DurationForecast } from '@holdfast/scheduling';
+import { ToolDurations, toSeconds, type DurationForecast } from '@holdfast/scheduling';
+import { recordedTool } from '../statistics/recorded-tools.js';
 
 /** What is known of a tool. */
 export interface ToolScore {
@@ -93,5 +94,5 @@ const keyOf = (call: EndedToolCall): Parameters<ToolDurations['predict']>[0] => 
   tenantId: call.tenantId,
   programClass: call.programClass,
   programId: call.programId,
-  tool: call.tool === null ? '' : toolOfClass(call.tool, call.commandClass),
+  tool: recordedTool(call),
 });

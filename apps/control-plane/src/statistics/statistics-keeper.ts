@@ -55,14 +55,28 @@ export class StatisticsKeeper {
     return this.#oneAfterTheOther(() => this.#exchange());
   }
 
-  /** Modifies state. All that was learned is forgotten. */
+  /** Modifies state. All that was learned is forgotten, and is not learned again from what is recorded. */
   reset(): Promise<void> {
     return this.#oneAfterTheOther(async () => {
       await this.#exchange();
+      await this.#forget(null);
       const policies = policyNames().map(({ name }) => initialStatistics(parsePolicy(name)).policies);
       this.#tell({ version: 1, policies: Object.assign({}, ...policies) as StatisticsDocument['policies'] });
       await this.#exchange();
     });
+  }
+
+  /** What was learned of a tool is not to be learned again from what is recorded: the next refit is without it. */
+  forgetTool(tool: string): Promise<void> {
+    return this.#oneAfterTheOther(async () => {
+      await this.#exchange();
+      await this.#forget(tool);
+    });
+  }
+
+  #forget(tool: string | null): Promise<void> {
+    const { repository, poolId, pool } = this.#options;
+    return repository.forget(poolId, tool, pool.now());
   }
 
   #oneAfterTheOther(step: () => Promise<void>): Promise<void> {

@@ -11,6 +11,14 @@ export interface StoredStatistics {
   readonly savedAt: Instant;
 }
 
+/** What an operator has had forgotten: calls that ended before are not to be learned from again. */
+export interface ForgottenCalls {
+  /** Calls of any tool. */
+  readonly before: Instant;
+  /** By tool, its command classes included, or by `tool:command class`. Empty: gaps without a reported tool. */
+  readonly tools: ReadonlyMap<string, Instant>;
+}
+
 /** A tool call that ended, or a gap between two turns in which none was reported. */
 export interface EndedToolCall {
   readonly programId: string;
@@ -32,6 +40,33 @@ export class StatisticsRepository {
     const row = await fromStorage(() => prismaOf(this.database).poolStatistics.findUnique({ where: { poolId } }));
     if (row === null) return undefined;
     return { version: row.version, document: row.document as JsonValue, savedAt: instant(Number(row.savedAt)) };
+  }
+
+  /** What was forgotten of a pool's tools. */
+  async forgotten(poolId: string): Promise<ForgottenCalls> {
+    const select = { forgottenBefore: true, forgottenTools: true };
+    const row = await fromStorage(() =>
+      prismaOf(this.database).poolStatistics.findUnique({ where: { poolId }, select }),
+    );
+    const tools = Object.entries((row?.forgottenTools ?? {}) as Record<string, number>);
+    return {
+      before: instant(Number(row?.forgottenBefore ?? 0)),
+      tools: new Map(tools.map(([tool, at]) => [tool, instant(at)])),
+    };
+  }
+
+  /** From now on nothing is learned of calls that ended before `at`: of one tool, or (null) of any. */
+  async forget(poolId: string, tool: string | null, at: Instant): Promise<void> {
+    const prisma = prismaOf(this.database);
+    const ofAll = { forgottenBefore: at, forgottenTools: {} };
+    await fromStorage(async () => {
+      if (tool === null) await prisma.poolStatistics.updateMany({ where: { poolId }, data: ofAll });
+      else {
+        await prisma.$executeRaw`
+          UPDATE pool_statistics SET forgotten_tools = forgotten_tools || jsonb_build_object(${tool}::text, ${BigInt(at)}::bigint)
+           WHERE pool_id = ${poolId}`;
+      }
+    });
   }
 
   /** Pools that have some. */

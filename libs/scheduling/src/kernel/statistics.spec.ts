@@ -113,6 +113,15 @@ describe('statistics fitted from recorded tool calls', () => {
     expect(fresh?.['queueDelays']).toEqual([]);
   });
 
+  it('are without the calls that are to be forgotten', () => {
+    const profile = parsePolicy('holdfast');
+    const calls = [recorded('grep', seconds(1), 5), recorded('make', seconds(60), 6)];
+    const known = fitStatistics(profile, calls, null);
+    const others = fitStatistics(profile, calls, known, ({ tool }) => tool === 'make');
+    expect(others).toEqual(fitStatistics(profile, calls.slice(0, 1), known));
+    expect(fitStatistics(profile, calls, known, () => true)).toEqual(initialStatistics(profile));
+  });
+
   it('keep what is known of policies that are not in use', () => {
     const known = experienced('saga').kernel.statistics();
     const fitted = fitStatistics(parsePolicy('holdfast'), [recorded('grep', seconds(1), 5)], known);

@@ -69,29 +69,38 @@ export interface RecordedToolCall {
 }
 
 /**
- * Pure. What the policies of the profile learn of these calls, in this order. Parts of a policy's memory that tool calls
- * do not teach, e.g. queueing delays, are those of `previous`.
+ * Pure. What the policies of the profile learn of these calls, in this order, those left out that are to be forgotten.
+ * Parts of a policy's memory that tool calls do not teach, e.g. queueing delays, are those of `previous`.
  */
 export const fitStatistics = (
   profile: PolicyProfile,
-  calls: Iterable<RecordedToolCall>,
+  calls: readonly RecordedToolCall[],
   previous: StatisticsDocument | null,
+  isForgotten: (call: RecordedToolCall) => boolean = () => false,
 ): StatisticsDocument => {
+  const cold = initialStatistics(profile).policies;
+  const ofAll = learnedFrom(profile, calls).policies;
+  const kept = calls.filter((call) => !isForgotten(call));
+  const ofKept = kept.length === calls.length ? ofAll : learnedFrom(profile, kept).policies;
+  const policies: Record<string, SavedParts> = {};
+  for (const [type, parts] of Object.entries(ofKept)) {
+    // Calls that are forgotten show as well what calls teach: of a policy that knew nothing else, that part is cold again.
+    const taught = Object.entries(parts).filter(
+      ([name]) => JSON.stringify(ofAll[type]?.[name]) !== JSON.stringify(cold[type]?.[name]),
+    );
+    policies[type] = { ...parts, ...previous?.policies[type], ...Object.fromEntries(taught) };
+  }
+  return { version: 1, policies: { ...previous?.policies, ...policies } };
+};
+
+const learnedFrom = (profile: PolicyProfile, calls: readonly RecordedToolCall[]): StatisticsDocument => {
   const states = initialStates(profile);
   for (const call of calls) {
     const { tool, duration, inferred, endedAt } = call;
     const fact = { type: 'toolCallEnded', program: factsOf(call), tool, duration, inferred } as const;
     for (const [family, policy] of families(profile)) policy.observe(states[family], fact, endedAt);
   }
-  const cold = initialStatistics(profile).policies;
-  const policies: Record<string, SavedParts> = {};
-  for (const [type, parts] of Object.entries(savedStatistics(profile, states).policies)) {
-    const taught = Object.entries(parts).filter(
-      ([name, part]) => JSON.stringify(part) !== JSON.stringify(cold[type]?.[name]),
-    );
-    policies[type] = { ...parts, ...previous?.policies[type], ...Object.fromEntries(taught) };
-  }
-  return { version: 1, policies: { ...previous?.policies, ...policies } };
+  return savedStatistics(profile, states);
 };
 
 const factsOf = ({ programId, tenantId, programClass, endedAt, duration }: RecordedToolCall): ProgramFacts => ({

@@ -1,5 +1,6 @@
 import { instant } from '@holdfast/scheduling';
 import { z } from 'zod';
+import { isForgotten, recordedTool } from '../../statistics/recorded-tools.js';
 import { changes, reads, type Operation } from '../operation.js';
 import { count, tenantId } from '../schemas/fields.js';
 import { named } from '../schemas/named.js';
@@ -51,7 +52,11 @@ export const toolOperations: readonly Operation[] = [
     handle: async ({ services, recordedCalls }, { identity, query }) => {
       const tenant = listedTenant(identity, query.tenantId);
       const since = instant(Math.max(0, services.pool.now() - RECENT_MICROS));
-      const calls = await recordedCalls.endedToolCalls(services.poolId, since, RECENT_CALLS, tenant ?? null);
+      const recorded = await recordedCalls.endedToolCalls(services.poolId, since, RECENT_CALLS, tenant ?? null);
+      const forgotten = await recordedCalls.forgotten(services.poolId);
+      const calls = recorded.filter(
+        (call) => !isForgotten({ tool: recordedTool(call), endedAt: call.endedAt }, forgotten),
+      );
       return { body: { callsLookedAt: calls.length, items: [...scoreTools(calls)] } };
     },
   }),
@@ -60,16 +65,28 @@ export const toolOperations: readonly Operation[] = [
     method: 'POST',
     tag,
     path: '/tools/reset',
-    summary: 'The policies forget all that they have learned of tools, queues and turns.',
+    summary: 'The policies forget what they have learned: of one tool, or all of tools, queues and turns.',
+    description:
+      'All is forgotten at once; one tool by a refit without its calls (job predictor-refit), within seconds.',
     role: 'operator',
     isServiceOnly: true,
     params: null,
-    query: null,
+    query: z.strictObject({
+      tool: z.string().min(1).max(200).optional().meta({
+        description: 'Only this tool, with its command classes, or this tool:command class. As in `listTools`.',
+      }),
+    }),
     body: null,
     answer: null,
-    handle: async ({ learned, services }) => {
-      await learned.reset();
-      return { body: null, change: { target: `statistics/${services.poolId}`, ofTenant: sharedOwner } };
+    handle: async ({ learned, services, jobs }, { query: { tool } }) => {
+      const change = { target: `statistics/${services.poolId}`, ofTenant: sharedOwner };
+      if (tool === undefined) {
+        await learned.reset();
+        return { body: null, change };
+      }
+      await learned.forgetTool(tool);
+      await jobs.queue.add('predictor-refit', { askedAtMicros: services.pool.now() });
+      return { body: null, change: { ...change, details: { tool } } };
     },
   }),
 ];
