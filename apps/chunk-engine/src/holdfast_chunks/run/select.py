@@ -86,7 +86,10 @@ def fresh_values(model: Llama, token_ids: torch.Tensor, layer: int) -> torch.Ten
 
 
 def question_attention(model: Llama, token_ids: torch.Tensor, kv: PromptKv, question: Sequence[int]) -> torch.Tensor:
-    """Attention of the question's rows to each token over the stored KV, summed over rows, heads and layers.
+    """Attention of the question's rows to each token over the stored KV, summed over rows, heads and later layers.
+
+    Tokens are mixed first and looked up afterwards: on questions that nothing is judged by, the attention of the later
+    half of the layers named better tokens than that of all of them (docs/chunk-quality.md).
 
     Writes the rows' KV into `kv`, where the prefill puts the final one.
     """
@@ -104,13 +107,15 @@ def question_attention(model: Llama, token_ids: torch.Tensor, kv: PromptKv, ques
         )
         scores = (folded @ kv.keys[layer][:, :total].transpose(1, 2)).view(config.heads, -1, total)
         weights = scores.masked_fill_(future, float("-inf")).softmax(-1)
-        mass += weights.sum(dim=(0, 1), dtype=torch.float32)
+        if layer >= config.layers // 2:
+            mass += weights.sum(dim=(0, 1), dtype=torch.float32)
         attended = weights.view(config.kv_heads, -1, total) @ kv.values[layer][:, :total]
         hidden = model.finish(layer, hidden, attended.view(config.heads, -1, config.head_dim))
     return mass.cpu()
 
 
 def best_of(scores: torch.Tensor, candidates: Sequence[int], count: int) -> list[int]:
-    """The `count` candidates of highest score, ascending; of equals the earlier one."""
-    order = sorted(candidates, key=lambda index: (-float(scores[index]), index))
-    return sorted(order[:count])
+    """The `count` candidates of highest score, ascending as the candidates are; of equals the earlier one."""
+    rows = torch.tensor(candidates, dtype=torch.long)
+    order = scores[rows].sort(descending=True, stable=True).indices
+    return sorted(rows[order[:count]].tolist())
