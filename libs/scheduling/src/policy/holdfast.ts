@@ -7,8 +7,8 @@ import { infinitePinRetention } from './retention/infinite-pin.js';
 import { neverRetention } from './retention/never.js';
 
 /**
- * Modifies `parameters` by reading them. Holdfast's own policy (docs/policy.md). `theta`, `growth` and `stretch` are its
- * numbers; `pins` and `admission` take one of its ingredients out, to see what it brings.
+ * Modifies `parameters` by reading them. Holdfast's own policy (docs/policy.md). `theta`, `growth`, `stretch` and
+ * `hintStretch` are its numbers; `pins` and `admission` take one of its ingredients out, to see what it brings.
  */
 export const readHoldfast = (parameters: ParameterReader): Omit<PolicyProfile, 'name' | 'tickEvery'> => {
   const theta = parameters.number('theta', ELASTIC_DEFAULTS.theta, { minimum: 0, maximum: 1_000 });
@@ -17,6 +17,10 @@ export const readHoldfast = (parameters: ParameterReader): Omit<PolicyProfile, '
     maximum: 1,
   });
   const stretch = parameters.number('stretch', EXPECTED_GROWTH_DEFAULTS.stretch, { minimum: 0, maximum: 1_000 });
+  const hintStretch = parameters.number('hintStretch', EXPECTED_GROWTH_DEFAULTS.hintStretch, {
+    minimum: 0,
+    maximum: 1_000,
+  });
   const retention = {
     elastic: elasticRetention({ ...ELASTIC_DEFAULTS, theta }),
     infinite: infinitePinRetention,
@@ -26,6 +30,6 @@ export const readHoldfast = (parameters: ParameterReader): Omit<PolicyProfile, '
   return {
     ordering: pinnedFirstProgramFcfs,
     retention,
-    ...(hasAdmission ? { admission: expectedGrowthAdmission({ residentGrowth, stretch }) } : {}),
+    ...(hasAdmission ? { admission: expectedGrowthAdmission({ residentGrowth, stretch, hintStretch }) } : {}),
   };
 };

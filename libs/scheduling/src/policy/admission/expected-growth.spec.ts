@@ -12,7 +12,10 @@ class World {
   readonly admitted: string[] = [];
 
   constructor(capacity: number, stretch = EXPECTED_GROWTH_DEFAULTS.stretch) {
-    this.pool = new PoolFixture(expectedGrowthAdmission({ ...EXPECTED_GROWTH_DEFAULTS, stretch }), capacity);
+    this.pool = new PoolFixture(
+      expectedGrowthAdmission({ ...EXPECTED_GROWTH_DEFAULTS, stretch, hintStretch: stretch }),
+      capacity,
+    );
   }
 
   submit(programId: string, promptTokens: number, hint: Partial<ProgramFacts> = {}): boolean {
@@ -159,6 +162,20 @@ describe('admission by expected growth', () => {
     world.submit('short', 300, { expectedTurns: 2 });
     world.end('resident');
     expect(world.admitted.slice(-2)).toEqual(['short', 'long']);
+  });
+
+  it('puts a hint that says what the class says neither before nor behind those who say nothing', () => {
+    const world = new World(50_000).learn(20_000);
+    const expectedTokens = world.pool.state.forecast.expectedFinal('class', 300, Infinity);
+    world.submit('resident', 300);
+    world.ran('resident', 45_000);
+    for (const [programId, hint] of Object.entries({ a: null, b: expectedTokens, c: null, d: expectedTokens / 2 })) {
+      world.pool.wait(1);
+      world.submit(programId, 300, { expectedTokens: hint });
+    }
+    world.end('resident');
+    for (let index = 1; index < world.admitted.length; index += 1) world.end(world.admitted[index]!);
+    expect(world.admitted).toEqual(['resident', 'd', 'a', 'b', 'c']);
   });
 
   it('starves nobody: whoever waits is in once those before him have ended, and claims end with their programs', () => {

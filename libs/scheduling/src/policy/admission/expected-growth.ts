@@ -12,13 +12,16 @@ export interface ExpectedGrowthParameters {
   readonly residentGrowth: number;
   /** How far a program may fall behind for its size: it can be overtaken for this many times its expected stay. */
   readonly stretch: number;
+  /** The same for what its client's size hint says beyond what its class lets expect. */
+  readonly hintStretch: number;
 }
 
 /**
  * Growth 0: programs end at different times, so what one will grow by another one will have left. Stretch 1: whoever
- * wants to stay for an hour lets those pass who want to stay for a minute and come within that hour.
+ * wants to stay for an hour lets those pass who want to stay for a minute and come within that hour. Hint stretch 4: a
+ * client knows more of its program than the class does.
  */
-export const EXPECTED_GROWTH_DEFAULTS: ExpectedGrowthParameters = { residentGrowth: 0, stretch: 1 };
+export const EXPECTED_GROWTH_DEFAULTS: ExpectedGrowthParameters = { residentGrowth: 0, stretch: 1, hintStretch: 4 };
 
 /** Half of this weighs the newest programs: some hundred of them. */
 const STAY_WINDOW_TOKENS = 20_000_000;
@@ -45,9 +48,10 @@ export interface ExpectedGrowthState {
  * A program claims memory from its start to its end, except while nothing holds its context between two turns
  * (`contextReleased`); when it returns it waits for what it had. Its turns run on the engine where it claims.
  *
- * The line is in order of first arrival plus `stretch` times the time for which the program is expected to stay, or to
- * stay on, by its size hint or its class. So short programs pass long ones, but a program can be overtaken only by those
- * that arrive within that time after it: nobody starves. Whoever is first is admitted as soon as he fits, or when the
+ * The line is in order of first arrival plus `stretch` times the time for which programs of the class are expected to stay,
+ * or to stay on, plus `hintStretch` times what the size hint says beyond that (or short of it). So short programs pass long
+ * ones, but a program can be overtaken only by those that arrive within a bounded time after it: nobody starves. A hint
+ * that says what the class says changes nothing. Whoever is first is admitted as soon as he fits, or when the
  * engine has nobody else. While everybody fits, nobody waits.
  *
  * While several tenants have programs in the line, the tenant who claims least is next: see TenantLines.
@@ -116,16 +120,19 @@ export const expectedGrowthAdmission = (
 
 /** Pure. Place in the line: when the program arrived, later for those who will stay long. */
 const rankOf = (
-  { stretch }: ExpectedGrowthParameters,
+  { stretch, hintStretch }: ExpectedGrowthParameters,
   state: ExpectedGrowthState,
   { program, turn }: Candidate,
 ): Instant => {
-  const { stay } = state;
+  const { forecast, stay } = state;
   if (stay.tokens === 0) return program.arrivedAt;
   const done = program.turnsFinished === 0 ? 0 : turn.promptTokens;
-  const tokensToGo = Math.max(0, sizeOf(state, program, turn.promptTokens) - done);
-  const staySeconds = Math.min(LONGEST_STAY_SECONDS, (tokensToGo * stay.seconds) / stay.tokens);
-  return after(program.arrivedAt, seconds(stretch * staySeconds));
+  const staySeconds = (finalTokens: number): number =>
+    Math.min(LONGEST_STAY_SECONDS, (Math.max(0, finalTokens - done) * stay.seconds) / stay.tokens);
+  const ofClass = staySeconds(forecast.expectedFinal(program.programClass, turn.promptTokens, Infinity));
+  const hinted = hintedFinal(state, program, turn.promptTokens);
+  const beyond = hinted === null ? 0 : staySeconds(hinted) - ofClass;
+  return after(program.arrivedAt, seconds(stretch * ofClass + hintStretch * beyond));
 };
 
 const isOpen = (engine: EngineFacts, engineId: EngineId): boolean =>
@@ -185,15 +192,14 @@ const roomiest = (state: ExpectedGrowthState, engines: readonly EngineFacts[]): 
 const expectedFinal = ({ forecast }: ExpectedGrowthState, { program, turn }: Candidate, engine: EngineFacts): number =>
   forecast.expectedFinal(program.programClass, turn.promptTokens, capacityOf(engine));
 
-/** Pure. Final context by the client's hint, else by what its class is like; tokens. */
-const sizeOf = (
-  { forecast, growth }: ExpectedGrowthState,
-  { programClass, expectedTokens, expectedTurns, turnsFinished }: ProgramFacts,
+/** Pure. Final context by the client's hint, tokens; null without one, or while nothing is known of turns. */
+const hintedFinal = (
+  { growth }: ExpectedGrowthState,
+  { expectedTokens, expectedTurns, turnsFinished }: ProgramFacts,
   contextTokens: number,
-): number => {
+): number | null => {
   if (expectedTokens !== null) return Math.max(contextTokens, expectedTokens);
-  if (expectedTurns === null || growth.turns === 0)
-    return forecast.expectedFinal(programClass, contextTokens, Infinity);
+  if (expectedTurns === null || growth.turns === 0) return null;
   // The turn that waits has its prompt in `contextTokens` already.
   return contextTokens + (Math.max(0, expectedTurns - turnsFinished - 1) * growth.tokens) / growth.turns;
 };
