@@ -7,6 +7,8 @@ export interface PoolChoice {
   readonly engine: string;
   readonly engines: number;
   readonly kvScale: number;
+  /** Host memory, of an engine's KV memory; absent: none. */
+  readonly hostKvScale?: number;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
   /** What the engines can carry out; absent: everything. */

@@ -33,7 +33,7 @@ const measureLoadUnit = (job: LoadUnitJob, programs: readonly RecordedProgram[],
   const completions: Instant[] = [];
   simulate({
     profile: parsePolicy(infinitePinSpec()),
-    engines: createPool({ ...poolOptions(job.pool), abilities: 'full' }),
+    engines: createPool({ ...poolOptions(job.pool), abilities: 'full', hostKvScale: 0 }),
     arrivals: planBacklog({ programs, count, seed: BACKLOG_SEED }),
     dispatchWindow: DISPATCH_WINDOW,
     observer: {

@@ -38,6 +38,7 @@ export interface RawOptions {
   readonly sizeHint?: number;
   readonly disturb?: string;
   readonly kvScale: number;
+  readonly hostKvScale: number;
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunning: number;
@@ -75,6 +76,12 @@ export const experiment = (command: Command): Command =>
       'all',
     )
     .option('--kv-scale <factor>', 'KV memory of an engine, of its profile', numberFrom({ from: 0.001, to: 1_000 }), 1)
+    .option(
+      '--host-kv-scale <factor>',
+      'host memory for KV, of the KV memory of an engine; 0: none',
+      numberFrom({ from: 0, to: 1_000 }),
+      0,
+    )
     .option(
       '--abilities <level>',
       'of the engines: full, order (no pins), stock (neither pins nor order)',
@@ -155,6 +162,7 @@ export const toSettings = (raw: RawOptions): ExperimentSettings => {
     arrival: { ...raw.arrivals, sizeHintSigma: raw.sizeHint ?? null },
     disturbance: raw.disturb ?? null,
     kvScale: raw.kvScale,
+    hostKvScale: raw.hostKvScale,
     abilities: raw.abilities,
     tokenBudget: raw.tokenBudget,
     maxRunningRequests: raw.maxRunning,

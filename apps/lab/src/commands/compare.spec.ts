@@ -46,6 +46,7 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   disturbance: null,
   programs: 30,
   kvScale: 0.06,
+  hostKvScale: 0,
   abilities: 'full',
   tokenBudget: 8_192,
   maxRunningRequests: 256,
@@ -76,6 +77,25 @@ describe('lab compare', () => {
     expect(full.some(({ pins }) => pins.hit > 0)).toBe(true);
     expect(stock.every(({ pins }) => pins.set === 0)).toBe(true);
     expect(stock.map(({ finished }) => finished)).toEqual(full.map(({ finished }) => finished));
+  });
+
+  it('counts what host memory takes and brings back, at the loads of engines without it', async () => {
+    const out = join(folder, 'host');
+    const run = (hostKvScale: number): Promise<Summary> =>
+      compare(settings({ out, hostKvScale, policies: ['vllm-fcfs'], loads: [0.9] }), own);
+    const own = io();
+    const [without, withHost] = [(await run(0)).rows, (await run(2)).rows];
+    const validate = new Ajv2020().compile(JSON.parse(readFileSync(SCHEMA, 'utf8')) as object);
+    expect(validate(JSON.parse(readFileSync(join(out, 'summary.json'), 'utf8')))).toBe(true);
+    for (const [index, row] of withHost.entries()) {
+      expect(without[index]!).not.toHaveProperty('reloadedTokens');
+      expect(row.reloadedTokens).toBeGreaterThan(0);
+      expect(row.offloadedTokens).toBeGreaterThanOrEqual(row.reloadedTokens!);
+      expect(row.recomputedTokens).toBeLessThan(without[index]!.recomputedTokens);
+    }
+    expect(own.text().match(/load 1.0 of small on .* = [\d.]+ programs/g)).toHaveLength(2);
+    expect(new Set(own.text().match(/= [\d.]+ programs/g)).size).toBe(1);
+    expect(own.text().match(/reloaded/g)).toHaveLength(1);
   });
 
   it('writes a summary that fits its schema, decisions, a trace and a report that needs no network', async () => {

@@ -21,6 +21,7 @@ export interface ExperimentSettings {
   /** Programs of a cell; null: as many as the trace has. */
   readonly programs: number | null;
   readonly kvScale: number;
+  readonly hostKvScale: number;
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;

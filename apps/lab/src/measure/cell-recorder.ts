@@ -10,6 +10,7 @@ import type { CloseUpRecorder } from './close-up.js';
 import { percentilesOf, rounded } from './percentiles.js';
 import type { PerfettoFile } from './perfetto-file.js';
 import { PinLedger } from './pin-ledger.js';
+import type { SummaryRow } from './summary-row.js';
 
 interface CloserLooks {
   readonly closeUp: CloseUpRecorder | null;
@@ -100,6 +101,7 @@ export class CellRecorder {
         promptTokens: this.#tokens.prompt,
         cachedTokens: this.#tokens.cached,
         recomputedTokens: this.#tokens.recomputed,
+        ...hostTokens(pool, result),
         outputTokens: this.#tokens.output,
         preemptions: result.totals.preemptions,
         pins: { set: this.pins.set, hit: counts.hit, expired: counts.expired, revoked: counts.revoked },
@@ -119,3 +121,10 @@ export class CellRecorder {
     };
   }
 }
+
+/** Pure. Nothing without host memory. */
+const hostTokens = (
+  pool: CellJob['pool'],
+  { totals: { reloadedTokens, offloadedTokens } }: SimulationResult,
+): Pick<SummaryRow, 'reloadedTokens' | 'offloadedTokens'> =>
+  pool.hostKvScale === undefined ? {} : { reloadedTokens, offloadedTokens };

@@ -17,6 +17,10 @@ export interface SummaryRow {
   readonly promptTokens: number;
   readonly cachedTokens: number;
   readonly recomputedTokens: number;
+  /** Prompt tokens that came back from host memory, at every admission; absent without host memory. */
+  readonly reloadedTokens?: number;
+  /** Tokens that went to host memory; absent without host memory. */
+  readonly offloadedTokens?: number;
   readonly outputTokens: number;
   readonly preemptions: number;
   readonly pins: PinCounts;

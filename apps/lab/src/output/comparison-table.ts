@@ -26,22 +26,25 @@ const noteOn = (seeds: number): string => {
 
 const tableOf = ({ policies }: SettingFigures): string => {
   const constant = policies[0]!.againstBestConstant?.constant;
+  const hasHost = policies.some(({ rows }) => rows.some(({ reloadedTokens }) => reloadedTokens !== undefined));
+  const head = [
+    'policy',
+    'JCT mean s',
+    'p50',
+    'p95',
+    'TTFT mean s',
+    'p95',
+    'cached',
+    ...(hasHost ? ['reloaded'] : []),
+    'recomputed',
+    'preempted',
+    'pins hit/set',
+    `JCT / ${policies[0]!.policy}`,
+    ...(constant === undefined ? [] : [`JCT / best constant (${constant})`]),
+  ];
   const table = new Table({
-    head: [
-      'policy',
-      'JCT mean s',
-      'p50',
-      'p95',
-      'TTFT mean s',
-      'p95',
-      'cached',
-      'recomputed',
-      'preempted',
-      'pins hit/set',
-      `JCT / ${policies[0]!.policy}`,
-      ...(constant === undefined ? [] : [`JCT / best constant (${constant})`]),
-    ],
-    colAligns: ['left', ...new Array<'right'>(constant === undefined ? 10 : 11).fill('right')],
+    head,
+    colAligns: ['left', ...new Array<'right'>(head.length - 1).fill('right')],
     style: { head: [], border: [] },
   });
   for (const figures of policies) table.push(rowOf(figures));
@@ -51,6 +54,7 @@ const tableOf = ({ policies }: SettingFigures): string => {
 const rowOf = ({ policy, rows, againstFirst, againstBestConstant }: PolicyFigures): string[] => {
   const mean = (pick: (row: SummaryRow) => number): number =>
     rows.reduce((sum, row) => sum + pick(row), 0) / rows.length;
+  const reloaded = mean((row) => row.reloadedTokens ?? NaN);
   const unfinished = mean((row) => row.programs - row.finished);
   return [
     unfinished === 0 ? policy : `${policy} (${unfinished} unfinished)`,
@@ -67,7 +71,8 @@ const rowOf = ({ policy, rows, againstFirst, againstBestConstant }: PolicyFigure
           mean((row) => row.promptTokens),
         ))
     ).toFixed(1)} %`,
-    `${(mean((row) => row.recomputedTokens) / 1e6).toFixed(2)} M`,
+    ...(Number.isNaN(reloaded) ? [] : [millions(reloaded)]),
+    millions(mean((row) => row.recomputedTokens)),
     mean((row) => row.preemptions).toFixed(0),
     `${mean((row) => row.pins.hit).toFixed(0)}/${mean((row) => row.pins.set).toFixed(0)}`,
     ratio(againstFirst),
@@ -82,5 +87,7 @@ export const ratio = ({ value, low, high, verdict }: PairedRatio): string => {
   const interval = `${low.toFixed(3)} to ${high.toFixed(3)}`;
   return verdict === 'none' ? `no difference (${interval})` : `${value.toFixed(3)} (${interval})`;
 };
+
+const millions = (tokens: number): string => `${(tokens / 1e6).toFixed(2)} M`;
 
 const seconds = (value: number): string => value.toFixed(value < 10 ? 2 : 0);

@@ -61,7 +61,11 @@ export class ExtentEngine implements SimulatedEngine {
   abort(turnId: string, now: Instant): boolean {
     this.#interrupt(now);
     const request = this.#requests.get(turnId);
-    if (request === undefined) return false;
+    if (request === undefined) {
+      const rejected = this.#rejected.length;
+      this.#rejected = this.#rejected.filter((turn) => turn.turnId !== turnId);
+      return this.#rejected.length < rejected;
+    }
     this.#requests.delete(turnId);
     // What a step under way computes is lost; one that ends at this instant is done.
     const { stepsUnderWay, endsAt } = this.#timer;
