@@ -27,6 +27,13 @@ export const SAMPLING_FEATURES = [
 /** A kind of sampling that not every engine has. */
 export type SamplingFeature = (typeof SAMPLING_FEATURES)[number];
 
+const GRAMMARS: ReadonlySet<SamplingFeature> = new Set(['jsonSchema', 'jsonObject', 'regex', 'grammar', 'choice']);
+
+/** Of engines without a model that a grammar could hold to a form. */
+export const FEATURES_WITHOUT_GRAMMARS: readonly SamplingFeature[] = SAMPLING_FEATURES.filter(
+  (feature) => !GRAMMARS.has(feature),
+);
+
 /** What each feature is asked for by; values that change nothing ask for nothing. */
 const ASKS: readonly (readonly [SamplingFeature, keyof GenerateSampling, (sampling: GenerateSampling) => boolean])[] = [
   ['minTokens', 'minTokens', ({ minTokens = 0, ignoreEos = false }) => minTokens > 0 && !ignoreEos],

@@ -22,6 +22,8 @@ export interface OutputRequest {
 /** The output of a request, known before it runs. */
 export interface OutputPlan {
   readonly outputTokens: number;
+  /** What its words, and their log probabilities, come from. */
+  readonly state: number;
   /** Pure. */
   readonly tokenIdAt: (index: number) => number;
   readonly finishReason: 'stop' | 'length';
@@ -47,8 +49,8 @@ export const planOutput = (request: OutputRequest): OutputPlan => {
   const natural = request.ignoreEos ? Infinity : length;
   const limit = Math.min(request.maxTokens, natural);
   const stop = findStop(request, tokenIdAt, limit);
-  if (stop !== undefined) return { tokenIdAt, finishReason: 'stop', ...stop };
-  return { tokenIdAt, outputTokens: limit, finishReason: natural <= request.maxTokens ? 'stop' : 'length' };
+  if (stop !== undefined) return { state, tokenIdAt, finishReason: 'stop', ...stop };
+  return { state, tokenIdAt, outputTokens: limit, finishReason: natural <= request.maxTokens ? 'stop' : 'length' };
 };
 
 const wordsLength = (state: number): number =>

@@ -13,6 +13,8 @@ export interface AcceptedRequest {
   readonly plan: OutputPlan;
   readonly hints: RequestHints | undefined;
   readonly isStreamed: boolean;
+  /** Candidates of each output token's log probabilities; undefined: none are wanted. */
+  readonly logprobs: number | undefined;
 }
 
 /**
@@ -34,7 +36,7 @@ export const acceptRequest = (request: vllm.GenerateRequest, settings: EngineSet
     maxTokens: Math.min(sampling.maxTokens ?? room, room),
     ...(answerIds === undefined ? {} : { answerIds }),
   });
-  return { promptIds, plan, hints, isStreamed: request.stream };
+  return { promptIds, plan, hints, isStreamed: request.stream, logprobs: sampling.logprobs };
 };
 
 const checkRank = (rank: number | undefined): void => {

@@ -4,16 +4,19 @@ import { toGrpcStatus } from '@holdfast/platform';
 import type { Instant } from '@holdfast/scheduling';
 import type { FinishedRequest } from '@holdfast/simulation';
 import type { RequestObserver } from '../engine-driver.js';
+import { outputLogprobs } from '../output/output-logprobs.js';
 import type { AcceptedRequest } from './accepted-request.js';
 import { writeHintAnswer } from './hints.js';
 
 type GenerateCall = ServerWritableStream<vllm.GenerateRequest, vllm.GenerateResponse>;
 
 /** How a request ended. */
-type Ending = Omit<vllm.GenerateComplete, 'outputIds' | 'promptTokens' | 'completionTokens' | 'cachedTokens'>;
+type Ending = Omit<
+  vllm.GenerateComplete,
+  'outputIds' | 'outputLogprobs' | 'promptTokens' | 'completionTokens' | 'cachedTokens'
+>;
 
 const NO_ENDING_EXTRAS = {
-  outputLogprobs: undefined,
   index: 0,
   matchedStop: undefined,
   specAcceptedTokens: 0,
@@ -90,20 +93,26 @@ export class GenerateReply implements RequestObserver {
   private flush(): void {
     if (!this.isOpen || this.isBlocked) return;
     if (this.request.isStreamed && this.sentTokens < this.outputIds.length) {
-      const tokenIds = this.outputIds.slice(this.sentTokens);
+      const from = this.sentTokens;
+      const tokenIds = this.outputIds.slice(from);
       this.sentTokens = this.outputIds.length;
-      this.isBlocked = !this.call.write({ response: { $case: 'chunk', value: this.chunk(tokenIds) } });
+      this.isBlocked = !this.call.write({ response: { $case: 'chunk', value: this.chunk(tokenIds, from) } });
     }
     if (this.ending === undefined || this.isBlocked) return;
     this.isOpen = false;
-    this.call.write({
-      response: { $case: 'complete', value: { ...this.ending, ...this.counts(), outputIds: this.outputIds } },
-    });
+    const output = { outputIds: this.outputIds, outputLogprobs: this.logprobs(this.outputIds, 0) };
+    this.call.write({ response: { $case: 'complete', value: { ...this.ending, ...this.counts(), ...output } } });
     this.call.end();
   }
 
-  private chunk(tokenIds: number[]): vllm.GenerateStreamChunk {
-    return { tokenIds, ...this.counts(), outputLogprobs: undefined, index: 0 };
+  private chunk(tokenIds: number[], from: number): vllm.GenerateStreamChunk {
+    return { tokenIds, ...this.counts(), outputLogprobs: this.logprobs(tokenIds, from), index: 0 };
+  }
+
+  private logprobs(tokenIds: readonly number[], from: number): vllm.OutputLogProbs | undefined {
+    const { logprobs: candidates, plan } = this.request;
+    if (candidates === undefined || tokenIds.length === 0) return undefined;
+    return outputLogprobs({ tokenIds, from, state: plan.state, candidates });
   }
 
   private counts(): Pick<vllm.GenerateComplete, 'promptTokens' | 'completionTokens' | 'cachedTokens'> {

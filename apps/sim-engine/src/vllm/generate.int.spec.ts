@@ -141,7 +141,13 @@ describe('Generate', () => {
     ],
     ['a negative temperature', { sampling: { temperature: -1 } }, 'FIELD_INVALID', /temperature.*is -1/],
     ['several answers', { sampling: { n: 2 } }, 'FIELD_INVALID', /sampling_params.n.*is 2; allowed: 1/],
-    ['probabilities', { sampling: { logprobs: 3 } }, 'FIELD_INVALID', /logprobs.*allowed: unset/],
+    ['too many probabilities', { sampling: { logprobs: 21 } }, 'FIELD_INVALID', /logprobs.*is 21; allowed: 0 to 20/],
+    [
+      'probabilities of the prompt',
+      { sampling: { promptLogprobs: 3 } },
+      'FIELD_INVALID',
+      /prompt_logprobs.*allowed: unset/,
+    ],
     [
       'a grammar',
       { sampling: { constraint: { $case: 'regex', value: 'a' } } },
@@ -166,6 +172,22 @@ describe('Generate', () => {
     expect(error.code).toBe(status.INVALID_ARGUMENT);
     expect(error.details).toMatch(message);
     expect(detailsOf(error)?.reason).toBe(reason);
+  });
+
+  it('sends log probabilities as vLLM does: the chosen token first, whole at the end', async () => {
+    const { chunks, complete } = await engine.ask({ promptIds: ids(30), sampling: { maxTokens: 40, logprobs: 3 } });
+    const told = chunks.flatMap(({ outputLogprobs }) => outputLogprobs ?? []);
+    const { outputIds, outputLogprobs } = completed({ complete });
+    expect(told.flatMap(({ tokenIds }) => tokenIds)).toEqual(outputIds);
+    expect(outputLogprobs?.tokenLogprobs).toEqual(told.flatMap(({ tokenLogprobs }) => tokenLogprobs));
+    for (const [place, { tokenIds, values }] of (outputLogprobs?.topLogprobs ?? []).entries()) {
+      expect(tokenIds[0]).toBe(outputIds[place]);
+      expect(new Set(tokenIds).size).toBe(3);
+      expect(values.reduce((sum, value) => sum + Math.exp(value), 0)).toBeLessThanOrEqual(1);
+    }
+    const again = await engine.ask({ stream: false, promptIds: ids(30), sampling: { maxTokens: 40, logprobs: 3 } });
+    expect(completed(again).outputLogprobs).toEqual(outputLogprobs);
+    expect(new Set(outputLogprobs?.tokenLogprobs).size).toBe(2);
   });
 
   it('names every bad field at once', async () => {

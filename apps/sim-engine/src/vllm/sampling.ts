@@ -12,11 +12,13 @@ export interface Sampling {
   readonly seed?: number;
   /** Keep the last so many tokens of the prompt; infinite: as many as fit the context. */
   readonly keepPromptTokens: number | undefined;
+  /** Candidates beside each token's log probability; undefined: no log probabilities. */
+  readonly logprobs: number | undefined;
 }
 
 /**
  * Pure. Reads sampling parameters. What has a meaning without a model is read; what only shapes probabilities is checked
- * and has no effect; what would change the form of the answer (several answers, probabilities, a grammar) is refused,
+ * and has no effect; what would change the form of the answer (several answers, probabilities of the prompt, a grammar) is refused,
  * since the answer would not be what was asked for.
  *
  * @throws DomainError FIELD_INVALID that names each bad field, its value and what is allowed.
@@ -33,6 +35,7 @@ export const readSampling = (params: vllm.SamplingParams | undefined): Sampling 
     stopStrings: params.stop,
     ...(params.seed === undefined ? {} : { seed: params.seed }),
     keepPromptTokens: keepPromptTokens(params.truncatePromptTokens),
+    logprobs: params.logprobs,
   };
 };
 
@@ -43,6 +46,7 @@ const DEFAULTS: Sampling = {
   stopTokenIds: [],
   stopStrings: [],
   keepPromptTokens: undefined,
+  logprobs: undefined,
 };
 
 const keepPromptTokens = (truncate: number | undefined): number | undefined => (truncate === -1 ? Infinity : truncate);
@@ -66,6 +70,7 @@ const rangeViolations = (params: vllm.SamplingParams): FieldViolation[] => {
     },
     { field: 'temperature', value: params.temperature, isAllowed: (value) => value >= 0, allowed: '0 or more' },
     { field: 'top_p', value: params.topP, isAllowed: (value) => value >= 0 && value <= 1, allowed: '0 to 1' },
+    { field: 'logprobs', value: params.logprobs, isAllowed: (value) => value >= 0 && value <= 20, allowed: '0 to 20' },
     { field: 'min_p', value: params.minP, isAllowed: (value) => value >= 0 && value <= 1, allowed: '0 to 1' },
     {
       field: 'truncate_prompt_tokens',
@@ -84,13 +89,9 @@ const rangeViolations = (params: vllm.SamplingParams): FieldViolation[] => {
 const supportViolations = (params: vllm.SamplingParams): FieldViolation[] => {
   const violations: FieldViolation[] = [];
   if (params.n > 1) violations.push(violation('n', String(params.n), '1: a simulated engine gives one answer'));
-  for (const [field, value] of [
-    ['logprobs', params.logprobs],
-    ['prompt_logprobs', params.promptLogprobs],
-  ] as const) {
-    if (value !== undefined) {
-      violations.push(violation(field, String(value), 'unset: a simulated engine has no probabilities'));
-    }
+  if (params.promptLogprobs !== undefined) {
+    const allowed = 'unset: a simulated engine has no probabilities of a prompt';
+    violations.push(violation('prompt_logprobs', String(params.promptLogprobs), allowed));
   }
   if (params.constraint !== undefined) {
     violations.push(violation('constraint', params.constraint.$case, 'unset: a simulated engine follows no grammar'));

@@ -2,7 +2,7 @@ import type { Clock } from '@holdfast/platform';
 import type { Duration, EngineCapabilities, PrefillCost } from '@holdfast/scheduling';
 import { micros, seconds } from '@holdfast/scheduling';
 import type { GenerateCall } from '../engine-client.js';
-import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
+import { FEATURES_WITHOUT_GRAMMARS, type SamplingFeature } from '../sampling-features.js';
 
 /** Options of `createFakeEngine`. */
 export interface FakeEngineOptions {
@@ -11,7 +11,7 @@ export interface FakeEngineOptions {
   readonly clock: Clock;
   /** Default: everything. Without `pins` the fake behaves like a stock vLLM. */
   readonly capabilities?: EngineCapabilities;
-  /** Default: all. What shapes probabilities has no effect: the answers come from a formula. */
+  /** Default: all but grammars. What shapes probabilities has no effect; `answer` has to keep to a form that is asked for. */
   readonly samplingFeatures?: readonly SamplingFeature[];
   readonly model?: string;
   readonly totalBlocks?: number;
@@ -36,7 +36,7 @@ export interface FakeEngineOptions {
 /** Pure. The options with their defaults. */
 export const resolveOptions = (options: FakeEngineOptions): ResolvedFakeOptions => ({
   capabilities: { pins: true, softPins: true, ordersByRank: true, reranks: true },
-  samplingFeatures: SAMPLING_FEATURES,
+  samplingFeatures: FEATURES_WITHOUT_GRAMMARS,
   model: 'fake-model',
   totalBlocks: 1_024,
   blockTokens: 16,

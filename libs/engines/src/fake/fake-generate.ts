@@ -158,6 +158,8 @@ class FakeRequest implements FakeRun {
     const { length } = this.outputIds;
     if (this.answer !== undefined && length === this.answer.length) return 'stop';
     if (this.outputIds.at(-1) === FAKE_EOS_ID && this.call.sampling.ignoreEos !== true) return 'stop';
+    const { stopTokenIds = [], minTokens = 0 } = this.call.sampling;
+    if (length > minTokens && stopTokenIds.includes(this.outputIds.at(-1) ?? -1)) return 'stop';
     return length >= this.call.sampling.maxTokens ? 'length' : undefined;
   }
 

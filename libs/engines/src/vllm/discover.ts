@@ -3,7 +3,7 @@ import { kv, vllm } from '@holdfast/contracts';
 import type { EngineCapabilities, EngineDescription } from '@holdfast/scheduling';
 import type { EngineInfo } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
-import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
+import { FEATURES_WITHOUT_GRAMMARS, SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
 import type { EngineLink } from './engine-link.js';
 import { totalBlocksOf } from './load-from-proto.js';
 
@@ -119,8 +119,6 @@ const stockEpoch = (link: EngineLink, server: vllm.GetServerInfoResponse): strin
  * simulated engine has no model that a grammar could hold to a form. Whoever else speaks this wire refuses by itself.
  */
 const samplingFeaturesOf = ({ serverType }: vllm.GetServerInfoResponse): readonly SamplingFeature[] =>
-  serverType === 'holdfast-sim' ? SAMPLING_FEATURES.filter((feature) => !GRAMMARS.has(feature)) : SAMPLING_FEATURES;
-
-const GRAMMARS: ReadonlySet<SamplingFeature> = new Set(['jsonSchema', 'jsonObject', 'regex', 'grammar', 'choice']);
+  serverType === 'holdfast-sim' ? FEATURES_WITHOUT_GRAMMARS : SAMPLING_FEATURES;
 
 const firstPositive = (...values: readonly number[]): number => values.find((value) => value > 0) ?? 0;

@@ -5,6 +5,7 @@ import type { EngineClientHarness, EngineClientTraits, MakeEngineClientHarness }
 import { noPinCases, pinCases } from './pin-cases.js';
 import { noRankCases, rankCases } from './rank-cases.js';
 import { restartCases } from './restart-cases.js';
+import { samplingCases } from './sampling-cases.js';
 import { watchCases } from './watch-cases.js';
 
 /**
@@ -18,6 +19,7 @@ export const engineClientConformance = (
 ): void => {
   describe(`${name}: an EngineClient`, () => {
     group('answers', makeHarness, (harness) => generateCases(harness));
+    group('sampling', makeHarness, (harness) => samplingCases(harness));
     group('pins', makeHarness, (harness) => (traits.pins ? pinCases(harness, traits) : noPinCases(harness)));
     group('ranks', makeHarness, (harness) => (traits.reranks ? rankCases(harness) : noRankCases(harness)));
     group('watch', makeHarness, (harness) => watchCases(harness, traits));
