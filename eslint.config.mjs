@@ -53,6 +53,8 @@ const boundaries = [
       'kind:platform',
       'kind:sdk',
       'kind:queue',
+      // Its processes: a tool that runs the built programs starts them as benchmarks and tests do.
+      'kind:testing',
     ],
     bannedExternalImports: ['@nestjs/*', '@prisma/*', 'pg', 'bullmq', 'ioredis'],
   },

@@ -6,7 +6,8 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
+import { startPostgres } from '@holdfast/platform';
+import { hasRedis, startRedis } from '@holdfast/testing/processes';
 
 /** The built command: workers are processes, and have the code of whoever asks. */
 const ENTRY = fileURLToPath(new URL('../dist/main.js', import.meta.url));
@@ -15,7 +16,6 @@ const TIMEOUT_MS = 180_000;
 const folder = mkdtempSync(join(tmpdir(), 'holdfast-lab-queue-'));
 const trace = join(folder, 'trace.jsonl');
 const children: ChildProcess[] = [];
-let postgres: EmbeddedPostgres;
 
 const start = (...args: string[]): ChildProcess => {
   const child = spawn(process.execPath, [ENTRY, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
@@ -45,32 +45,43 @@ const writeTrace = (output: number): void => {
   writeFileSync(trace, programs.join('\n'));
 };
 
-beforeAll(async () => {
-  writeTrace(30);
-  postgres = await startPostgres({ durable: false });
-}, TIMEOUT_MS);
+/** What may carry the queue: started for the test, and stopped after it. */
+const stores: Readonly<Record<string, () => Promise<{ readonly url: string; stop(): Promise<void> }>>> = {
+  PostgreSQL: () => startPostgres({ durable: false }),
+  ...(hasRedis() ? { Redis: startRedis } : {}),
+};
 
-afterAll(async () => {
+beforeAll(() => {
+  writeTrace(30);
+  if (!hasRedis())
+    process.stdout.write('the lab on Redis: not tried, no redis-server found and REDIS_URL is not set\n');
+});
+
+afterAll(() => {
   for (const child of children) if (child.exitCode === null) child.kill('SIGKILL');
-  await postgres?.stop();
   rmSync(folder, { recursive: true, force: true });
-}, TIMEOUT_MS);
+});
 
 describe('the lab on a queue', () => {
-  it(
-    'gives the numbers of its own threads, whoever works',
-    async () => {
-      const workers = [1, 2].map(() => start('work', '--queue', postgres.url, '--workers', '1'));
-      const [own, queued] = await Promise.all([
-        compareInto('own', '--workers', '1'),
-        compareInto('queued', '--workers', 'bullmq', '--queue', postgres.url),
-      ]);
-      expect([own.code, queued]).toEqual([0, { code: 0, stderr: expect.not.stringContaining('failed') }]);
-      const summary = (out: string): string => readFileSync(join(folder, out, 'summary.json'), 'utf8');
-      expect(summary('queued')).toBe(summary('own'));
-      for (const worker of workers) {
-        worker.kill('SIGTERM');
-        expect(await once(worker, 'close')).toEqual([0, null]);
+  it.each(Object.keys(stores))(
+    'gives the numbers of its own threads, whoever works, on %s',
+    async (name) => {
+      const store = await stores[name]!();
+      try {
+        const workers = [1, 2].map(() => start('work', '--queue', store.url, '--workers', '1'));
+        const [own, queued] = await Promise.all([
+          compareInto(`own ${name}`, '--workers', '1'),
+          compareInto(`queued ${name}`, '--workers', 'bullmq', '--queue', store.url),
+        ]);
+        expect([own.code, queued]).toEqual([0, { code: 0, stderr: expect.not.stringContaining('failed') }]);
+        const summary = (out: string): string => readFileSync(join(folder, out, 'summary.json'), 'utf8');
+        expect(summary(`queued ${name}`)).toBe(summary(`own ${name}`));
+        for (const worker of workers) {
+          worker.kill('SIGTERM');
+          expect(await once(worker, 'close')).toEqual([0, null]);
+        }
+      } finally {
+        await store.stop();
       }
     },
     TIMEOUT_MS,

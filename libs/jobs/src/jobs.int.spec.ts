@@ -1,7 +1,7 @@
 import { describe, it } from '@jest/globals';
 import { startPostgres } from '@holdfast/platform';
+import { hasRedis, startRedis } from '@holdfast/testing/processes';
 import { jobsConformance } from './jobs.conformance.fixture.js';
-import { hasRedis, startRedis } from './redis.fixture.js';
 
 jobsConformance('PostgreSQL', async () => {
   const postgres = await startPostgres({ durable: false });
