@@ -3,6 +3,7 @@ import { readHoldfast } from './holdfast.js';
 import { ParameterReader, PolicySpecError } from './parameters.js';
 import { readActiveWindow } from './admission/active-window.js';
 import type { AdmissionPolicy } from './admission/admission-policy.js';
+import { moriAdmission } from './admission/mori.js';
 import { readThunderagent } from './admission/thunderagent.js';
 import { readAutellix } from './ordering/autellix.js';
 import type { OrderingPolicy } from './ordering/ordering-policy.js';
@@ -13,6 +14,7 @@ import { turnFcfs } from './ordering/turn-fcfs.js';
 import { continuumPublicRetention } from './retention/continuum-public.js';
 import { readContinuum } from './retention/continuum.js';
 import { fixedTtlRetention } from './retention/fixed-ttl.js';
+import { idlestFirstRetention } from './retention/idlest-first.js';
 import { readInfercept } from './retention/infercept.js';
 import { infinitePinRetention } from './retention/infinite-pin.js';
 import { neverRetention } from './retention/never.js';
@@ -89,6 +91,11 @@ const REGISTRY: Readonly<Record<string, RegistryEntry>> = {
   saga: {
     summary: "SAGA (arXiv 2605.00528): TTL of the tool's 95th percentile, shorter as memory fills, by first arrival",
     create: () => ({ ordering: programFcfs, retention: sagaRetention }),
+  },
+  mori: {
+    summary:
+      'MORI (arXiv 2606.00866): the idlest programs leave the GPU for host memory while contexts exceed the KV pool',
+    create: () => ({ ordering: turnFcfs, retention: idlestFirstRetention, admission: moriAdmission }),
   },
   mars: {
     summary: 'MARS (arXiv 2604.26963), preview code: a window of active turns, short prefills first, nothing pinned',

@@ -15,6 +15,12 @@ export interface PoolFacts {
   readonly now: Instant;
 }
 
+/** Pure. Is a turn kept aside? */
+export const isAnyDeferred = ({ programs }: PoolFacts): boolean => {
+  for (const { turn } of programs.values()) if (turn?.state === 'deferred') return true;
+  return false;
+};
+
 /**
  * May this turn compete for an engine now? Deferred turns are kept aside, in order of deferral, until the policy
  * releases their program: at each tick, and whenever a turn or a program has ended.

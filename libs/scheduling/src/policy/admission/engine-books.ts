@@ -1,3 +1,4 @@
+import type { EngineDescription } from '../../model/engine.js';
 import type { EngineId, ProgramId } from '../../model/ids.js';
 import type { ProgramFacts } from '../facts.js';
 import type { PoolFacts } from './admission-policy.js';
@@ -5,10 +6,7 @@ import type { PoolFacts } from './admission-policy.js';
 /** Charged to each program on top of its context (BUFFER_PER_PROGRAM of ThunderAgent's code). */
 export const BUFFER_TOKENS = 100;
 
-/** `marked`: runs its turn to the end and is paused then. */
-export type ProgramStatus = 'active' | 'marked' | 'paused';
-
-/** What one engine holds of programs that are not paused. */
+/** What one engine holds of some programs. */
 export interface EngineBook {
   readonly engineId: EngineId;
   readonly draining: boolean;
@@ -20,21 +18,27 @@ export interface EngineBook {
 /** Pure. Tokens of the context as it is, or as the turn under way makes it. */
 export const liveTokens = ({ turn, contextTokens }: ProgramFacts): number => turn?.promptTokens ?? contextTokens;
 
+/** Pure. Tokens of an engine's KV pool; one that does not tell its size has room for everybody. */
+export const poolTokens = ({ totalBlocks, blockTokens }: EngineDescription): number =>
+  totalBlocks === 0 ? Infinity : totalBlocks * blockTokens;
+
 /**
  * Pure. Who is charged where: at the engine that holds the program's KV or, where none does, at the one with most left.
  *
  * @param weightOf - share of its context with which a program counts, 0 to 1.
+ * @param capacityOf - tokens of an engine that may be charged.
  */
 export const engineBooks = (
-  statuses: ReadonlyMap<ProgramId, ProgramStatus>,
+  charged: Iterable<ProgramId>,
   pool: PoolFacts,
   weightOf: (program: ProgramFacts) => number,
+  capacityOf = poolTokens,
 ): readonly EngineBook[] => {
   const books = pool.engines.map(({ description, draining }): EngineBook => ({
     engineId: description.engineId,
     draining,
     programs: [],
-    remaining: description.totalBlocks === 0 ? Infinity : description.totalBlocks * description.blockTokens,
+    remaining: capacityOf(description),
   }));
   const byId = new Map(books.map((book) => [book.engineId, book]));
   const homeless: ProgramFacts[] = [];
@@ -43,9 +47,9 @@ export const engineBooks = (
     book.programs.push({ program, charge: tokens });
     book.remaining -= tokens;
   };
-  for (const [programId, status] of statuses) {
+  for (const programId of charged) {
     const program = pool.programs.get(programId);
-    if (program === undefined || status === 'paused') continue;
+    if (program === undefined) continue;
     const book = program.home === null ? undefined : byId.get(program.home.engineId);
     if (book === undefined) homeless.push(program);
     else charge(book, program);
@@ -57,7 +61,8 @@ export const engineBooks = (
   return books;
 };
 
-const roomiestOf = (books: readonly EngineBook[]): EngineBook | undefined => {
+/** Pure. The engine with most left that takes work. */
+export const roomiestOf = (books: readonly EngineBook[]): EngineBook | undefined => {
   let best: EngineBook | undefined;
   for (const book of books) if (!book.draining && (best === undefined || book.remaining > best.remaining)) best = book;
   return best;

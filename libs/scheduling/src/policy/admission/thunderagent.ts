@@ -1,9 +1,10 @@
 import type { ProgramId } from '../../model/ids.js';
-import { after, between, micros, seconds, toSeconds, type Instant } from '../../model/units.js';
+import { between, seconds, toSeconds } from '../../model/units.js';
 import type { PolicyFact, ProgramFacts } from '../facts.js';
 import type { ParameterReader } from '../parameters.js';
-import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
-import { BUFFER_TOKENS, engineBooks, liveTokens, type EngineBook, type ProgramStatus } from './engine-books.js';
+import { isAnyDeferred, type AdmissionPolicy, type Candidate, type PoolFacts } from './admission-policy.js';
+import { BUFFER_TOKENS, engineBooks, liveTokens, type EngineBook } from './engine-books.js';
+import { isCheckDue, type CheckState } from './periodic-check.js';
 
 export interface ThunderagentParameters {
   /** The published code to the letter: once nothing is left to pause, every running program is marked at once. */
@@ -17,9 +18,11 @@ const PERIOD = seconds(5);
 /** Whoever has waited for this long runs, whatever the load. */
 const FORCED_RESUME_SECONDS = 1_800;
 
-export interface ThunderagentState {
+/** `marked`: runs its turn to the end and is paused then. */
+type ProgramStatus = 'active' | 'marked' | 'paused';
+
+export interface ThunderagentState extends CheckState {
   readonly programs: Map<ProgramId, ProgramStatus>;
-  nextCheckAt: Instant | null;
 }
 
 /** Reads the parameters `literal` and `decay`. */
@@ -49,7 +52,7 @@ export const thunderagentAdmission = (parameters: ThunderagentParameters): Admis
   adopt: (state, { programId }) => void state.programs.set(programId, 'active'),
   admit: (state, candidate, pool) => admit(parameters, state, candidate, pool),
   release: (state, deferred, pool) => {
-    if (!isDue(state, pool)) return [];
+    if (!isCheckDue(state, PERIOD, pool.now)) return [];
     const resumed = new Set(check(parameters, state, pool));
     return [...deferred].map(({ program }) => program.programId).filter((programId) => resumed.has(programId));
   },
@@ -69,7 +72,7 @@ const admit = (
   pool: PoolFacts,
 ): boolean => {
   // With deferred turns about, the check belongs to the tick, which can release them.
-  if (!isAnyDeferred(pool) && isDue(state, pool)) check(parameters, state, pool);
+  if (!isAnyDeferred(pool) && isCheckDue(state, PERIOD, pool.now)) check(parameters, state, pool);
   const status = state.programs.get(program.programId);
   if (status === 'active') return true;
   if (status !== undefined) {
@@ -78,26 +81,14 @@ const admit = (
   }
   const isAnyPaused = [...state.programs.values()].includes('paused');
   const hasRoom = (book: EngineBook): boolean => !book.draining && book.remaining >= turn.promptTokens + BUFFER_TOKENS;
-  const fits = !isAnyPaused && engineBooks(state.programs, pool, weightOf(parameters, pool)).some(hasRoom);
+  const fits = !isAnyPaused && engineBooks(counted(state), pool, weightOf(parameters, pool)).some(hasRoom);
   state.programs.set(program.programId, fits ? 'active' : 'paused');
   return fits;
 };
 
-const isAnyDeferred = (pool: PoolFacts): boolean => {
-  for (const { turn } of pool.programs.values()) if (turn?.state === 'deferred') return true;
-  return false;
-};
-
-/** Modifies `state`: at most one check a period, in its phase. */
-const isDue = (state: ThunderagentState, { now }: PoolFacts): boolean => {
-  if (state.nextCheckAt === null) {
-    state.nextCheckAt = after(now, PERIOD);
-    return false;
-  }
-  if (now < state.nextCheckAt) return false;
-  state.nextCheckAt = after(now, micros(PERIOD - (between(state.nextCheckAt, now) % PERIOD)));
-  return true;
-};
+/** Pure. Programs that count: those that are not paused. */
+const counted = ({ programs }: ThunderagentState): readonly ProgramId[] =>
+  [...programs].flatMap(([programId, status]) => (status === 'paused' ? [] : [programId]));
 
 /** Pure. Share of its context with which a program counts. */
 const weightOf =
@@ -113,7 +104,7 @@ const check = (parameters: ThunderagentParameters, state: ThunderagentState, poo
     if (status === 'marked' && (turn === null || turn === undefined)) state.programs.set(programId, 'paused');
   }
   const resumed = resume(parameters, state, pool);
-  for (const book of engineBooks(state.programs, pool, weightOf(parameters, pool))) pause(parameters, state, book);
+  for (const book of engineBooks(counted(state), pool, weightOf(parameters, pool))) pause(parameters, state, book);
   return resumed;
 };
 
@@ -122,7 +113,7 @@ const resume = (parameters: ThunderagentParameters, state: ThunderagentState, po
   const waiting = [...pool.programs.values()].filter(({ programId }) => state.programs.get(programId) === 'paused');
   if (waiting.length === 0) return [];
   waiting.sort((a, b) => groupOf(a) - groupOf(b) || liveTokens(a) - liveTokens(b) || compareArrival(a, b));
-  const books = engineBooks(state.programs, pool, weightOf(parameters, pool));
+  const books = engineBooks(counted(state), pool, weightOf(parameters, pool));
   let room = 0;
   for (const { remaining, draining } of books) if (!draining && remaining > BUFFER_TOKENS) room += remaining;
   let isIdle = !parameters.isLiteral && waiting.length === state.programs.size && books.length > 0;
