@@ -11,6 +11,7 @@ import type { Instant } from '@holdfast/scheduling';
 import type { JobJson, JobRun } from '@holdfast/jobs';
 import { tokenDigest } from '@holdfast/chunk-cache';
 import type { ChunkBuildPayload, ChunkPrefetchPayload } from '../jobs/chunk-catalogue.js';
+import { inBuildSpan } from '../telemetry/chunk-spans.js';
 import { knownVariant, type KnownVariant } from './chunk-rows.js';
 import { textOfRow, type ChunkText } from './chunk-texts.js';
 import type { EngineShelf } from './engine-shelf.js';
@@ -45,7 +46,12 @@ export class ChunkJobs {
       .flatMap((id) => texts.get(id) ?? [])
       .filter(({ chunk }) => chunk.fingerprint === fingerprint);
     const missing = known.filter(({ chunk }) => !shelf.hasMean(chunk.id));
-    const built = missing.length === 0 ? [] : await this.#buildMeans(shelf, { jobId, head, texts: missing });
+    const built =
+      missing.length === 0
+        ? []
+        : await inBuildSpan({ engineId, chunks: missing.length }, () =>
+            this.#buildMeans(shelf, { jobId, head, texts: missing }),
+          );
     return { built: built.length, there: known.length - missing.length, unknown: chunkIds.length - known.length };
   }
 

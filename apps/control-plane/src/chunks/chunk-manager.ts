@@ -20,6 +20,7 @@ import type { EngineEpoch, EngineId, Instant } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Backoff } from '../engines/backoff.js';
+import type { ChunkSpans } from '../telemetry/chunk-spans.js';
 import type { LiveTurn } from '../turns/live-turn.js';
 import type { EngineAnswer } from '../turns/turn-runner.js';
 import { ChunkForesight } from './chunk-foresight.js';
@@ -28,7 +29,7 @@ import type { ChunkLayout, LaidChunk } from './chunk-layout.js';
 import type { ChunkTenants } from './chunk-tenants.js';
 import { EngineShelf } from './engine-shelf.js';
 import { Recent } from './recent.js';
-import { planTurnChunks, settleTurnChunks, type PlannedTurn } from './turn-chunks.js';
+import { lookUpChunks, planTurnChunks, settleTurnChunks, type PlannedTurn } from './turn-chunks.js';
 
 /** An engine as it is attached now. */
 export interface AttachedEngine {
@@ -148,24 +149,30 @@ export class ChunkManager {
   }
 
   /** Modifies state. How an engine is to make the KV of a turn; undefined computes everything. */
-  async workFor(turn: LiveTurn, engineId: EngineId, epoch: EngineEpoch): Promise<ChunkWork | undefined> {
+  async workFor(
+    turn: LiveTurn,
+    { engineId, epoch }: Pick<AttachedEngine, 'engineId' | 'epoch'>,
+    trace: ChunkSpans,
+  ): Promise<ChunkWork | undefined> {
     const layout = this.#layouts.get(turn);
     const watched = this.#watched.get(engineId);
     this.#planned.delete(turn);
     if (layout === undefined || watched?.shelf == null || watched.epoch !== epoch) return undefined;
     const { shelf } = watched;
+    const lookedUp = trace.lookup();
     const { salt } = await this.#options.tenants.get(layout.tenantId);
     const scope = { tenant: layout.tenantId, salt, fingerprint: shelf.capabilities.fingerprint };
-    const planned = planTurnChunks({
-      layout,
-      scope,
-      shelf,
-      planner: shelf.capabilities.nonPrefix ? this.#planner : this.#prefixPlanner,
-      quality: this.#qualityOf(scope),
-      draw: this.#options.random(),
-    });
+    const found = lookUpChunks({ layout, scope, shelf });
+    lookedUp({ chunks: layout.chunks.length, variants: found.variants });
+    const planner = shelf.capabilities.nonPrefix ? this.#planner : this.#prefixPlanner;
+    const made = trace.plan(planner.name);
+    const quality = this.#qualityOf(scope);
+    const draw = this.#options.random();
+    const planned = planTurnChunks({ found, layout, scope, shelf, planner, quality, draw });
+    const { decision, work, plan } = planned;
+    made({ ...decision, isShadowed: work.isShadowed, lowered: plan.lowered.map(({ from, to }) => `${from} -> ${to}`) });
     this.#planned.set(turn, planned);
-    return planned.work;
+    return work;
   }
 
   /** Modifies state. An engine has the whole answer of a turn; its caller sees then what the chunks cost. */

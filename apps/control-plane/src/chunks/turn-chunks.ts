@@ -5,6 +5,7 @@ import {
   type ChunkIdentity,
   type ChunkPlan,
   type ChunkPlanner,
+  type ChunkPrompt,
   type PlanSegment,
   type QualityController,
   type QualityDecision,
@@ -31,8 +32,16 @@ export interface PlannedTurn {
   readonly captures: ReadonlyMap<string, Omit<Parameters<typeof knownVariant>[1], 'storedAt'>>;
 }
 
+/** A prompt, and that its chunks were asked for. */
+export interface LookedUp {
+  readonly prompt: ChunkPrompt;
+  /** Stored variants of its chunks. */
+  readonly variants: number;
+}
+
 /** What a turn is planned from. */
 export interface PlanParts {
+  readonly found: LookedUp;
   readonly layout: ChunkLayout;
   readonly scope: ChunkScope;
   readonly shelf: EngineShelf;
@@ -42,9 +51,8 @@ export interface PlanParts {
   readonly draw: number;
 }
 
-/** Modifies the shelf and the controller: plans a turn for an engine. */
-export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
-  const { layout, scope, shelf, planner, quality, draw } = parts;
+/** Modifies the shelf: the chunks of a prompt are asked for. */
+export const lookUpChunks = ({ layout, scope, shelf }: Pick<PlanParts, 'layout' | 'scope' | 'shelf'>): LookedUp => {
   const prompt = promptOf(layout, scope);
   const preceding: string[] = [];
   for (const { chunk: of } of prompt.chunks) {
@@ -52,10 +60,18 @@ export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
     preceding.push(of.id);
   }
   if (prompt.head !== null) shelf.reference(prompt.head.id, []);
-  const mayReuse = prompt.chunks.some(({ chunk: of }) => shelf.variantsOf(of.id).length > 0);
-  const decision = mayReuse
-    ? quality.decide(draw)
-    : { recomputeShare: quality.recomputeShare, isShadowed: false, reason: 'nothing is stored of these chunks' };
+  const variants = prompt.chunks.reduce((sum, { chunk: of }) => sum + shelf.variantsOf(of.id).length, 0);
+  return { prompt, variants };
+};
+
+/** Modifies the controller: plans a turn for an engine. */
+export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
+  const { found, layout, scope, shelf, planner, quality, draw } = parts;
+  const { prompt } = found;
+  const decision =
+    found.variants > 0
+      ? quality.decide(draw)
+      : { recomputeShare: quality.recomputeShare, isShadowed: false, reason: 'nothing is stored of these chunks' };
   const made = planner.plan({
     prompt,
     variantsOf: (id) => shelf.variantsOf(id),

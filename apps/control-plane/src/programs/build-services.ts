@@ -1,5 +1,6 @@
 /** Builds the pool and everything the rpcs share, and ties the two together. */
 import { logErrorOnce, type Clock } from '@holdfast/platform';
+import { ROOT_CONTEXT, trace, TraceFlags } from '@opentelemetry/api';
 import type { Decision, Duration, KernelOptions, ProgramId } from '@holdfast/scheduling';
 import type { Logger } from 'pino';
 import { buildChunks, type ChunkSettings } from '../chunks/build-chunks.js';
@@ -11,6 +12,8 @@ import type { TenantQuotas } from '../identity/tenant-quotas.js';
 import type { ServiceMetrics } from '../metrics/service-metrics.js';
 import type { Storage } from '../persistence/storage.js';
 import { Pool, type PoolHooks } from '../scheduling/pool.js';
+import { ChunkSpans } from '../telemetry/chunk-spans.js';
+import type { EngineCallTrace } from '../telemetry/program-trace.js';
 import { ContextStore } from './context-store.js';
 import { timeOutProgram } from './end-program.js';
 import { ProgramBook } from './program-book.js';
@@ -67,7 +70,7 @@ export const buildServices = (options: BuildServicesOptions): ProgramServices =>
     ...toldHooks({ book, journal, metrics, tenantPins }),
     traceEngineCall: (turn, dispatch) => {
       const model = pool.engines.model?.model ?? '';
-      return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced;
+      return turn.trace?.dispatched(dispatch, { model, isText: turn.isText }) ?? untraced();
     },
     ...turnHooks({ settlement, logger, chunks: () => chunks }),
     onProgramTimedOut: (programId) => timeOutProgram(services, programId),
@@ -110,7 +113,7 @@ const turnHooks = (parts: {
   readonly logger: Logger;
   readonly chunks: () => ChunkManager;
 }): Pick<PoolHooks, 'chunkWork' | 'onTurnFinished' | 'onTurnFailed' | 'onTurnRequeued'> => ({
-  chunkWork: (turn, engineId, epoch) => parts.chunks().workFor(turn, engineId, epoch),
+  chunkWork: (turn, engine, trace) => parts.chunks().workFor(turn, engine, trace),
   onTurnFinished: (turn, answer, engineId) => {
     parts.chunks().finished(turn, answer);
     parts.settlement.finished(turn, answer, engineId);
@@ -175,4 +178,14 @@ const traceDecision = ({ metrics, pool, book }: ProgramServices, decision: Decis
   else pool.turns.get(decision.turnId)?.trace?.decided(decision);
 };
 
-const untraced = { context: {}, firstToken: () => undefined, end: () => undefined };
+const untraced = (): EngineCallTrace => ({
+  context: {},
+  chunks: new ChunkSpans(notRecorded),
+  firstToken: () => undefined,
+  end: () => undefined,
+});
+
+/** What is below a parent that is not recorded is not recorded either. */
+const notRecorded = trace.setSpanContext(ROOT_CONTEXT, {
+  ...{ traceId: '0'.repeat(31) + '1', spanId: '0'.repeat(15) + '1', traceFlags: TraceFlags.NONE },
+});

@@ -12,9 +12,11 @@ import {
   trace,
 } from '@opentelemetry/api';
 import { attributes, contextOf, spans, traceparentOf, type DomainError } from '@holdfast/platform';
+import type { chunk } from '@holdfast/contracts';
 import type { Decision } from '@holdfast/scheduling';
 import type { OpenToolCall, ProgramFacts } from '../programs/live-program.js';
 import type { LiveTurn, TurnDispatch, TurnResult } from '../turns/live-turn.js';
+import { ChunkSpans } from './chunk-spans.js';
 import { type CallerTrace, traceFields } from './caller-trace.js';
 
 /** How an engine call ended. */
@@ -24,6 +26,8 @@ export type EngineCallOutcome =
       readonly promptTokens: number;
       readonly cachedTokens: number;
       readonly outputTokens: number;
+      /** Where the engine ran a plan. */
+      readonly chunks?: chunk.ExecuteResult;
     }
   | { readonly outcome: 'failed'; readonly error: DomainError }
   | { readonly outcome: 'aborted' };
@@ -38,6 +42,8 @@ export interface EngineCallFacts {
 /** The span of one engine call, and the trace context that goes along with it. */
 export interface EngineCallTrace {
   readonly context: { readonly traceparent?: string; readonly tracestate?: string };
+  /** What is done about the prompt's chunks. */
+  readonly chunks: ChunkSpans;
   firstToken(): void;
   end(outcome: EngineCallOutcome): void;
 }
@@ -213,15 +219,18 @@ export class TurnTrace {
       this.#context,
     );
     const inside = trace.setSpan(this.#context, span);
+    const chunks = new ChunkSpans(inside);
     let phase = tracer.startSpan(spans.prefill, {}, inside);
     return {
       context: traceFields(span, this.#context),
+      chunks,
       firstToken: () => {
         phase.end();
         phase = tracer.startSpan(spans.decode, {}, inside);
       },
       end: (outcome) => {
         phase.end();
+        chunks.end(outcome.outcome === 'finished' ? outcome.chunks : undefined);
         endEngineCall(span, outcome);
       },
     };

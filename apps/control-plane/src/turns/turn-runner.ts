@@ -16,6 +16,7 @@ import type {
   TurnId,
 } from '@holdfast/scheduling';
 import { instant } from '@holdfast/scheduling';
+import type { ChunkSpans } from '../telemetry/chunk-spans.js';
 import type { EngineCallTrace } from '../telemetry/program-trace.js';
 import type { LiveTurn, TurnDispatch, TurnPlan } from './live-turn.js';
 import type { TurnTable } from './turn-table.js';
@@ -39,7 +40,11 @@ export interface TurnRunnerOptions {
   readonly suspect: (engineId: EngineId, epoch: EngineEpoch, error: DomainError) => Promise<void>;
   readonly trace: (turn: LiveTurn, dispatch: TurnDispatch) => EngineCallTrace;
   /** How an engine that reuses chunks is to make the KV of a turn; undefined computes everything. */
-  readonly chunkWork: (turn: LiveTurn, engineId: EngineId, epoch: EngineEpoch) => Promise<ChunkWork | undefined>;
+  readonly chunkWork: (
+    turn: LiveTurn,
+    engine: { readonly engineId: EngineId; readonly epoch: EngineEpoch },
+    trace: ChunkSpans,
+  ) => Promise<ChunkWork | undefined>;
   /** The engine did not take a new rank, or did not answer: the turn keeps the one it has there. */
   readonly onRankRefused: (command: RerankTurn, error: DomainError) => void;
   /** The turn has its whole answer; the kernel knows. */
@@ -154,8 +159,10 @@ export class TurnRunner {
     if (client === undefined) {
       throw new EngineError({ reason: 'ENGINE_UNREACHABLE', engineId, message: `epoch ${epoch} is over` });
     }
-    const chunks = client.chunks === undefined ? undefined : await this.#options.chunkWork(turn, engineId, epoch);
+    const engine = { engineId, epoch };
+    const chunks = client.chunks === undefined ? undefined : await this.#options.chunkWork(turn, engine, trace.chunks);
     if (attempt.isForgotten) return null;
+    if (chunks !== undefined) trace.chunks.executing();
     const events = client.generate({
       requestId: requestIdOf(attempt),
       promptIds: plan.promptIds,
@@ -191,7 +198,10 @@ export class TurnRunner {
     if (turn.output.length === 0) this.#takeTokens(attempt, { tokenIds: answer.outputIds });
     const { promptTokens, cachedTokens } = answer;
     const outputTokens = turn.output.length;
-    trace.end({ outcome: 'finished', promptTokens, cachedTokens, outputTokens });
+    trace.end({
+      ...{ outcome: 'finished', promptTokens, cachedTokens, outputTokens },
+      ...(answer.chunks === undefined ? {} : { chunks: answer.chunks }),
+    });
     this.#options.post({
       type: 'turnFinished',
       turnId: turn.turnId,
