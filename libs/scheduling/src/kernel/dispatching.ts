@@ -11,7 +11,7 @@ import { after, between, seconds, toSeconds, type Instant } from '../model/units
 import { decide, emit, timerKeys, type Context } from './context.js';
 import { dequeue } from './queueing.js';
 import { forgetPin, holdAtDispatch, releasePin } from './retention.js';
-import { moveHome, type EngineRecord, type TurnRecord } from './state.js';
+import { moveHome, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
 import { compareTurns } from './turn-queue.js';
 
 /** Modifies state. Sends turns to engines while there is room. */
@@ -98,6 +98,13 @@ const rankLowering = (context: Context, engine: EngineRecord): string | undefine
     ? undefined
     : 'the engine takes no new ranks: once there, the turn keeps its place';
 
+/** Pure. Why the turn runs on another engine than the one that computed its context; null when it does not. */
+const moveOf = (context: Context, { home }: ProgramRecord, engine: EngineRecord): string | null => {
+  if (home === null || home.engineId === engine.description.engineId) return null;
+  if (context.state.engines.get(home.engineId)?.draining === true) return 'its own engine drains';
+  return 'its own engine has no memory for it, or the wait there exceeds the reload';
+};
+
 /** Modifies state. */
 const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): void => {
   const { program } = turn;
@@ -107,7 +114,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
   if (program.pin !== null && (program.pin.engineId !== engineId || program.pin.epoch !== epoch)) {
     releasePin(context, program, 'released');
   }
-  const isMove = program.home !== null && program.home.engineId !== engineId;
+  const move = moveOf(context, program, engine);
   moveHome(context.state, program, engine);
   turn.state = 'dispatched';
   turn.engineId = engineId;
@@ -121,12 +128,14 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
     programId: program.programId,
     turnId: turn.turnId,
     engineId,
-    choice: isMove ? 'move' : 'dispatch',
-    reason: isMove ? 'the wait for its own engine exceeds the reload' : 'first of those an engine has room for',
+    choice: move === null ? 'dispatch' : 'move',
+    reason: move ?? 'first of those an engine has room for',
     inputs: {
       rank,
       waitedSeconds: toSeconds(between(turn.submittedAt, context.now)),
       promptTokens: turn.promptTokens,
+      // What was computed for it before and is not here, as far as the kernel knows.
+      reloadSeconds: move === null ? 0 : prefillSeconds(engine.description.prefillCost, turn.sharedTokens),
       isPinned: program.pin !== null,
       queuedTurns: context.state.queuedTurns,
       engineUnstarted: engine.unstarted,

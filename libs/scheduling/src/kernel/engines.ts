@@ -2,7 +2,7 @@ import { emit, type Context } from './context.js';
 import { dispatchWaiting, forgetHome } from './dispatching.js';
 import type { EngineDraining, EngineJoined, EngineLost, EngineObserved, PinChanged } from './event.js';
 import { refreshRank, releaseDeferred, releaseQueue } from './queueing.js';
-import { forgetPin } from './retention.js';
+import { forgetPin, releasePin } from './retention.js';
 import type { EngineRecord, PinRecord, ProgramRecord } from './state.js';
 import { TurnQueue } from './turn-queue.js';
 import { requeue } from './turns.js';
@@ -41,8 +41,22 @@ export const drainEngine = (context: Context, event: EngineDraining): void => {
   const isDraining = event.isDraining ?? true;
   if (engine === undefined || engine.draining === isDraining) return;
   engine.draining = isDraining;
-  if (isDraining) releaseQueue(context, engine);
+  if (isDraining) {
+    releasePinsOf(context, engine);
+    releaseQueue(context, engine);
+  }
+  releaseDeferred(context);
   dispatchWaiting(context);
+};
+
+/** Modifies state. Nobody returns to an engine that drains; until it is gone, its cache may serve those whom it gets back. */
+const releasePinsOf = (context: Context, { description }: EngineRecord): void => {
+  for (const program of context.state.programs.values()) {
+    const { pin } = program;
+    const isHere = pin?.engineId === description.engineId && pin.epoch === description.epoch;
+    // The pin of a turn that runs is about to be taken over, or was.
+    if (isHere && program.turn?.engineId !== description.engineId) releasePin(context, program, 'released');
+  }
 };
 
 /** Modifies state. */

@@ -1,5 +1,6 @@
 import { describe, expect, it } from '@jest/globals';
 import { seconds } from '../model/units.js';
+import type { Command } from './command.js';
 import { KernelFixture } from './kernel.fixture.js';
 
 describe('a priority', () => {
@@ -54,6 +55,78 @@ describe('a priority', () => {
   it('of a program that has ended changes nothing', () => {
     const world = new KernelFixture();
     expect(world.post({ type: 'programPrioritized', programId: 'gone', priority: 1 })).toEqual([]);
+  });
+});
+
+describe('an engine that drains', () => {
+  const drain = (world: KernelFixture): readonly Command[] =>
+    world.post({ type: 'engineDraining', engineId: 'engine-a' });
+
+  it('gives up the pins of programs that will not return to it', () => {
+    const world = new KernelFixture('static-ttl:ttl=60s');
+    world.join();
+    world.start('p');
+    world.run('p');
+    world.tool('p', 'bash');
+    expect(drain(world)).toContainEqual(expect.objectContaining({ type: 'releasePin', programId: 'p' }));
+    expect(world.kernel.program('p')?.pin).toBeNull();
+    expect(KernelFixture.verbs(world.tool('p', 'grep', 'call-2'))).toEqual([]);
+  });
+
+  it('gives up a pin that rode on a turn when the turn has ended', () => {
+    const world = new KernelFixture('static-ttl:ttl=60s');
+    world.join();
+    world.start('p');
+    const turnId = world.submit('p');
+    world.started(turnId);
+    drain(world);
+    const commands = world.finished(turnId, { pinnedFor: seconds(60) });
+    expect(KernelFixture.verbs(commands)).toEqual(['releasePin']);
+    expect(world.kernel.view().counters).toMatchObject({ pinsSet: 1, pinsReleased: 1 });
+  });
+
+  it('has its programs run elsewhere, and the decision says why and what that costs', () => {
+    const world = new KernelFixture('holdfast');
+    world.join();
+    world.start('p');
+    world.run('p', { tokens: 1_000 });
+    world.join({ engineId: 'engine-b' });
+    drain(world);
+    world.submit('p', { tokens: 1_200, shared: 1_050 });
+    expect(world.decisions().filter(({ kind }) => kind === 'dispatch')).toMatchObject([
+      { choice: 'dispatch', inputs: { reloadSeconds: 0 } },
+      {
+        choice: 'move',
+        engineId: 'engine-b',
+        reason: 'its own engine drains',
+        inputs: { reloadSeconds: expect.closeTo(1.05) },
+      },
+    ]);
+  });
+
+  it('has those who wait for it wait for memory elsewhere, the first ones first', () => {
+    const world = new KernelFixture('holdfast', { dispatchWindow: 1 });
+    for (const engineId of ['engine-a', 'engine-b']) world.join({ engineId });
+    // On engine-b, whose memory it nearly fills.
+    for (const [programId, tokens] of Object.entries({
+      small: 1_000,
+      large: 11_000,
+      blocker: 1_000,
+      p: 3_000,
+      q: 3_000,
+    })) {
+      world.start(programId);
+      world.run(programId, { tokens });
+    }
+    const engineOf = (programId: string): string | undefined => world.kernel.program(programId)?.engineId ?? undefined;
+    expect(['large', 'blocker', 'p', 'q'].map(engineOf)).toEqual(['engine-b', 'engine-a', 'engine-a', 'engine-a']);
+    world.submit('blocker', { tokens: 1_100, shared: 1_050 });
+    for (const programId of ['q', 'p']) world.submit(programId, { tokens: 3_100, shared: 3_050 });
+    expect(world.kernel.view()).toMatchObject({ queuedTurns: 2, deferredTurns: 0 });
+    drain(world);
+    // One of them fits beside `large`; it is the one that arrived first, whoever asked first.
+    expect(world.dispatches().at(-1)).toMatchObject({ programId: 'p', engineId: 'engine-b' });
+    expect(world.kernel.view()).toMatchObject({ queuedTurns: 0, deferredTurns: 1 });
   });
 });
 

@@ -80,11 +80,19 @@ export const dequeue = (context: Context, turn: TurnRecord): void => {
   context.state.queuedTurns -= 1;
 };
 
-/** Modifies state. Turns that waited for this engine may run anywhere from now on. */
+/**
+ * Modifies state. The engine takes no work any more: turns that waited for it may run anywhere. Those whose memory was kept
+ * there are admitted anew, in their order: the other engines must have room for them, or they would crowd others out.
+ */
 export const releaseQueue = (context: Context, engine: EngineRecord): void => {
   for (const turn of engine.queue.drain()) {
+    if (turn.isPlaced) {
+      context.state.queuedTurns -= 1;
+      turn.queue = null;
+      admitOrDefer(context, turn);
+      continue;
+    }
     turn.rank = rankOf(context, turn);
-    turn.isPlaced = false;
     turn.queue = context.state.sharedQueue;
     turn.queue.push(turn);
   }

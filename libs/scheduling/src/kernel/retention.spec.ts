@@ -58,7 +58,10 @@ describe('a pin', () => {
 
   it('is not renewed while its program waits with time enough left, and is before it runs out', () => {
     const world = aProgramThatRan('static-ttl:ttl=60s');
-    world.post({ type: 'engineDraining', engineId: 'engine-a' });
+    for (const other of ['q', 'r']) {
+      world.start(other);
+      world.submit(other);
+    }
     world.wait(seconds(1));
     world.submit('p', { shared: 144 });
     expect(pinCommands(world.log)).toEqual([]);

@@ -130,10 +130,11 @@ const longestOpenCall = (program: ProgramRecord): OpenToolCall | null => {
   return longest;
 };
 
-/** Pure. The engine that holds the program's context, if it is still the same process. */
+/** Pure. The engine that holds the program's context, if it is still the same process and the next turn may run there. */
 const engineOfContext = (context: Context, program: ProgramRecord): EngineRecord | null => {
   const engine = program.home === null ? undefined : context.state.engines.get(program.home.engineId);
-  return engine !== undefined && engine.description.epoch === program.home?.epoch ? engine : null;
+  if (engine === undefined || engine.draining) return null;
+  return engine.description.epoch === program.home?.epoch ? engine : null;
 };
 
 /** Modifies state. Sets the program's pin, or gives the one it has new terms. */
@@ -180,7 +181,9 @@ export const adoptPinOfTurn = (
   const { pinnedTokens, expiresAt } = held;
   context.state.counters.pinsSet += 1;
   turn.program.pin = { engineId, epoch, terms, pinnedTokens, expiresAt, decisionId };
-  context.state.idlePinned.add(turn.program);
+  // It was asked for before the engine drained: the next turn runs elsewhere.
+  if (engine.draining) releasePin(context, turn.program, 'released');
+  else context.state.idlePinned.add(turn.program);
 };
 
 /** Modifies state. Keeps a pin from expiring while its program's next turn waits. */
