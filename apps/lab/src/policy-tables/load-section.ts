@@ -5,9 +5,9 @@ import { AGENTCGROUP, WEKA, type Found, type Picture, type Section } from './sec
 import { jctTable } from './tables.js';
 
 /** What `holdfast` is held against everywhere: what runs today, what it starts from, constant pins, the future known. */
-export const RIVALS = 'vllm-fcfs,continuum,static-ttl:ttl=120s,static-ttl:ttl=300s,infinite-pin,clairvoyant,holdfast';
+export const RIVALS = 'vllm-fcfs,continuum,static-ttl:ttl=120s,infinite-pin,clairvoyant,holdfast';
 export const AUTONOMOUS = `${AGENTCGROUP} --load 0.3,0.5,0.8,0.95,1.2 --policies ${RIVALS}`;
-export const PEOPLE_CAPPED = `${WEKA} --load 0.3,0.5,0.8,0.95 --policies ${RIVALS}`;
+export const PEOPLE_CAPPED = `${WEKA} --load 0.3,0.5,0.8,0.95,1.2,1.5 --policies ${RIVALS}`;
 
 /** Job completion time over load. */
 export const loadSection: Section = {
