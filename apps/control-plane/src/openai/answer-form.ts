@@ -1,4 +1,5 @@
 /** Answers in the two forms of the OpenAI API: chat completions and completions, whole or as chunks. */
+import { chatLogprobs, completionLogprobs, type ShownLogprob } from './answer-logprobs.js';
 import type { TurnResult } from '../turns/live-turn.js';
 
 /** Tokens of a turn, as the API counts them. */
@@ -15,6 +16,8 @@ export interface WholeAnswer {
   readonly toolCalls: TurnResult['toolCalls'];
   readonly finishReason: 'stop' | 'length';
   readonly usage: Usage;
+  /** Of all its tokens; null when nobody asked for them. */
+  readonly logprobs: readonly ShownLogprob[] | null;
 }
 
 /** The body of answers of one form. */
@@ -22,8 +25,10 @@ export interface AnswerForm {
   readonly whole: (answer: WholeAnswer) => object;
   /** The first chunk; null where the form has none. */
   readonly head: () => object | null;
-  readonly text: (text: string) => object;
-  readonly end: (end: Pick<WholeAnswer, 'toolCalls' | 'finishReason'>) => readonly object[];
+  /** With the log probabilities of the tokens since the piece before. */
+  readonly text: (text: string, logprobs: WholeAnswer['logprobs']) => object;
+  /** With those of the tokens that no piece of text came with. */
+  readonly end: (end: Pick<WholeAnswer, 'toolCalls' | 'finishReason' | 'logprobs'>) => readonly object[];
   readonly usage: (usage: Usage) => object;
 }
 
@@ -38,23 +43,30 @@ export interface AnswerIdentity {
 /** Pure. `POST /v1/chat/completions`. */
 export const chatForm = ({ id, model, created }: AnswerIdentity): AnswerForm => {
   const common = (object: string): object => ({ id: `chatcmpl-${id}`, object, created, model });
-  const chunk = (delta: object, finishReason: string | null = null): object => ({
+  const chunk = (delta: object, end: Partial<ChunkEnd> = {}): object => ({
     ...common('chat.completion.chunk'),
-    choices: [{ index: 0, delta, logprobs: null, finish_reason: finishReason }],
+    choices: [
+      { index: 0, delta, logprobs: chatLogprobs(end.logprobs ?? null), finish_reason: end.finishReason ?? null },
+    ],
   });
   return {
-    whole: ({ text, toolCalls, finishReason, usage }) => {
+    whole: ({ text, toolCalls, finishReason, usage, logprobs }) => {
       const calls = toolCalls.length === 0 ? {} : { tool_calls: toolCalls.map(toolCall) };
       const content = text === '' && toolCalls.length > 0 ? null : text;
       const message = { role: 'assistant', content, refusal: null, ...calls };
-      const choice = { index: 0, message, logprobs: null, finish_reason: finishOf(toolCalls, finishReason) };
+      const choice = {
+        index: 0,
+        message,
+        logprobs: chatLogprobs(logprobs),
+        finish_reason: finishOf(toolCalls, finishReason),
+      };
       return { ...common('chat.completion'), choices: [choice], usage };
     },
     head: () => chunk({ role: 'assistant', content: '' }),
-    text: (content) => chunk({ content }),
-    end: ({ toolCalls, finishReason }) => [
+    text: (content, logprobs) => chunk({ content }, { logprobs }),
+    end: ({ toolCalls, finishReason, logprobs }) => [
       ...toolCalls.map((call, index) => chunk({ tool_calls: [{ index, ...toolCall(call) }] })),
-      chunk({}, finishOf(toolCalls, finishReason)),
+      chunk({}, { finishReason: finishOf(toolCalls, finishReason), logprobs: rest(logprobs) }),
     ],
     usage: (usage) => ({ ...common('chat.completion.chunk'), choices: [], usage }),
   };
@@ -69,20 +81,33 @@ export const completionForm = ({ id, model, created }: AnswerIdentity): AnswerFo
     model,
     choices,
   });
-  const choice = (text: string, finishReason: string | null): object => ({
+  const logprobsOf = completionLogprobs();
+  const choice = (text: string, { finishReason, logprobs }: ChunkEnd): object => ({
     index: 0,
     text,
-    logprobs: null,
+    logprobs: logprobsOf(logprobs),
     finish_reason: finishReason,
   });
   return {
-    whole: ({ text, finishReason, usage }) => ({ ...body([choice(text, finishReason)]), usage }),
+    whole: ({ text, finishReason, usage, logprobs }) => ({
+      ...body([choice(text, { finishReason, logprobs })]),
+      usage,
+    }),
     head: () => null,
-    text: (text) => body([choice(text, null)]),
-    end: ({ finishReason }) => [body([choice('', finishReason)])],
+    text: (text, logprobs) => body([choice(text, { finishReason: null, logprobs })]),
+    end: ({ finishReason, logprobs }) => [body([choice('', { finishReason, logprobs: rest(logprobs) })])],
     usage: (usage) => ({ ...body([]), usage }),
   };
 };
+
+interface ChunkEnd {
+  readonly finishReason: string | null;
+  readonly logprobs: WholeAnswer['logprobs'];
+}
+
+/** None are left most times, and clients read an empty list as tokens. */
+const rest = (logprobs: WholeAnswer['logprobs']): WholeAnswer['logprobs'] =>
+  logprobs === null || logprobs.length === 0 ? null : logprobs;
 
 /** Pure. */
 export const usageOf = (result: TurnResult, outputTokens: number): Usage => ({

@@ -11,6 +11,7 @@ import { PacedReader } from '../turns/paced-reader.js';
 import type { TextDecoder } from '../turns/turn-relay.js';
 import { dispatchHeaders, resultFacts, resultHeaders, type TenantTurn } from './answer-facts.js';
 import { usageOf, type AnswerForm } from './answer-form.js';
+import { shownLogprobs, type ShownLogprob } from './answer-logprobs.js';
 import type { AnswerEnd, AnswerText } from './answer-text.js';
 
 /** Token ids decoded at once at most. */
@@ -28,6 +29,8 @@ export interface AnswerRelayOptions extends TenantTurn {
   readonly form: AnswerForm;
   readonly text: AnswerText;
   readonly decoder: TextDecoder;
+  /** Text of one token by itself. */
+  readonly textOf: (tokenId: number) => string;
   readonly isStreamed: boolean;
   readonly includeUsage: boolean;
   /** Closes the conversation's books. */
@@ -42,6 +45,8 @@ export interface AnswerRelayOptions extends TenantTurn {
 export class AnswerRelay extends PacedReader {
   readonly #options: AnswerRelayOptions;
   #cursor = 0;
+  /** Tokens whose log probabilities went out. */
+  #toldTokens = 0;
   #headTimer: NodeJS.Timeout | undefined;
 
   constructor(options: AnswerRelayOptions) {
@@ -88,7 +93,7 @@ export class AnswerRelay extends PacedReader {
     const { text, form } = this.#options;
     this.#writeHead();
     const shown = text.push(this.#decodeMore());
-    if (shown !== '') this.write(eventOf(form.text(shown)));
+    if (shown !== '') this.write(eventOf(form.text(shown, this.#newLogprobs())));
   }
 
   #decodeMore(): string {
@@ -96,6 +101,15 @@ export class AnswerRelay extends PacedReader {
     const ids = turn.output.view(this.#cursor, this.#cursor + MAX_PIECE_TOKENS);
     this.#cursor += ids.length;
     return decoder.push(ids);
+  }
+
+  /** Modifies state. Of the tokens up to the cursor that have not gone out yet; null when nobody asked for any. */
+  #newLogprobs(): readonly ShownLogprob[] | null {
+    const { turn, textOf } = this.#options;
+    if (turn.plan?.sampling.logprobs === undefined) return null;
+    const from = this.#toldTokens;
+    this.#toldTokens = this.#cursor;
+    return shownLogprobs(turn, { from, to: this.#cursor }, textOf);
   }
 
   #finish(result: TurnResult): void {
@@ -122,7 +136,8 @@ export class AnswerRelay extends PacedReader {
   #endStream(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
     const { response, form, turn, includeUsage } = this.#options;
     this.#writeHead();
-    const chunks = [...(answer.text === '' ? [] : [form.text(answer.text)]), ...form.end(answer)];
+    const pieces = answer.text === '' ? [] : [form.text(answer.text, this.#newLogprobs())];
+    const chunks = [...pieces, ...form.end({ ...answer, logprobs: this.#newLogprobs() })];
     if (includeUsage) chunks.push(form.usage(usageOf(result, turn.output.length)));
     const last = chunks.pop() ?? {};
     const events = [...chunks, { ...last, ...resultFacts(this.#options, result) }].map(eventOf).join('');
@@ -131,7 +146,9 @@ export class AnswerRelay extends PacedReader {
 
   #sendWhole(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
     const { response, form, turn } = this.#options;
-    const body = JSON.stringify(form.whole({ ...answer, usage: usageOf(result, turn.output.length) }));
+    const body = JSON.stringify(
+      form.whole({ ...answer, logprobs: this.#newLogprobs(), usage: usageOf(result, turn.output.length) }),
+    );
     response.writeHead(200, { 'content-type': 'application/json', ...resultHeaders(this.#options, result) });
     response.end(body);
   }

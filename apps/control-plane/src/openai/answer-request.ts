@@ -40,6 +40,8 @@ export interface Question {
   /** The turn's input, given what the program knows already. */
   readonly inputFor: (claim: LaneClaim) => NonNullable<wire.RunTurnRequest['input']>;
   readonly sampling: wire.Sampling;
+  /** Field of the request that asks for a form of the answer; null when none does. */
+  readonly formField: string | null;
   /** No later request belongs to its program. */
   readonly isOnlyTurn: boolean;
   readonly form: (identity: AnswerIdentity) => AnswerForm;
@@ -124,6 +126,7 @@ const relay = (context: AnswerContext, { asked, question, claim, turn, model }: 
     form: question.form({ id: turn.turnId, model, created: Math.floor(Date.now() / 1_000) }),
     text: question.text,
     decoder: services.text.decoder(),
+    textOf: (tokenId) => services.text.tokenText(tokenId),
     isStreamed: question.isStreamed,
     includeUsage: question.includeUsage,
     onFinished: (result, end) => {
@@ -133,7 +136,7 @@ const relay = (context: AnswerContext, { asked, question, claim, turn, model }: 
     },
     onFailed: (error) => {
       giveUp();
-      sendFailure(response, error, logger);
+      sendFailure(response, withOwnFields(error, question), logger);
     },
     startStallTimer: () => {
       const timer = setTimeout(() => {
@@ -159,6 +162,28 @@ export const sendFailure = (response: ServerResponse, thrown: unknown, logger: L
   response.writeHead(status, { 'content-type': 'application/json', ...headers });
   response.end(JSON.stringify(body));
 };
+
+/** Pure. The failure with its fields as the request has them. */
+const withOwnFields = (error: DomainError, { formField }: Question): DomainError => {
+  if (error.fieldViolations.length === 0) return error;
+  const ownName = (field: string): string => {
+    const name = field.replace(/^sampling\./, '');
+    return formField !== null && FORMS.has(name) ? formField : name;
+  };
+  const fieldViolations = error.fieldViolations.map((violation) => ({ ...violation, field: ownName(violation.field) }));
+  const { kind, reason, message, metadata, retryAfter } = error;
+  const more = retryAfter === undefined ? {} : { retryAfter };
+  return new DomainError({ kind, reason, message, metadata, fieldViolations, cause: error, ...more });
+};
+
+const FORMS: ReadonlySet<string> = new Set([
+  'json_schema',
+  'json_object',
+  'regex',
+  'grammar',
+  'choice',
+  'structured_output',
+]);
 
 const modelNotFound = (wanted: string, served: string): DomainError =>
   new DomainError({

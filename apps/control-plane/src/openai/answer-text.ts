@@ -10,6 +10,8 @@ export interface AnswerTextOptions {
   readonly stop: readonly string[];
   /** Names of the tools that may be called; empty for none. */
   readonly tools: ReadonlySet<string>;
+  /** Calls that the client takes at most; what the model wrote beyond them is dropped. */
+  readonly maxCalls: number;
 }
 
 /** The end of an answer. */
@@ -27,12 +29,14 @@ export class AnswerText {
   readonly #stop: readonly string[];
   readonly #tools: ReadonlySet<string>;
   readonly #marks: readonly string[];
+  readonly #maxCalls: number;
   #shown = '';
   #held = '';
   #isCut = false;
   #mayBeCall = false;
 
-  constructor({ stop, tools }: AnswerTextOptions) {
+  constructor({ stop, tools, maxCalls }: AnswerTextOptions) {
+    this.#maxCalls = maxCalls;
     this.#stop = stop;
     this.#tools = tools;
     this.#marks = tools.size > 0 ? [...stop, ...CALL_MARKERS] : stop;
@@ -65,7 +69,7 @@ export class AnswerText {
       parsed !== null && parsed.toolCalls.length > 0 && parsed.toolCalls.every(({ tool }) => this.#tools.has(tool));
     if (areCalls) this.#held = parsed.text;
     const text = this.#show(this.#held.length);
-    return { text, toolCalls: areCalls ? parsed.toolCalls : [] };
+    return { text, toolCalls: areCalls ? parsed.toolCalls.slice(0, this.#maxCalls) : [] };
   }
 
   #cutAtStop(): void {

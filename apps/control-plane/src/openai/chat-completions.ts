@@ -5,6 +5,7 @@ import type { ChatRequest } from './chat-schema.js';
 import type { LaneClaim } from './claim-lane.js';
 import { beginInferred } from './inferred-tool-calls.js';
 import { chainOf, chainStart } from './message-chain.js';
+import { answerShape, type AnswerShape, type CallableTool } from './structured-output.js';
 import { samplingOf, toolsJsonOf, wireMessages } from './wire-turn.js';
 
 /** `POST /v1/chat/completions` as a turn. Pure but for what the question does when it is answered. */
@@ -14,7 +15,8 @@ export const chatQuestion = (context: AnswerContext, asked: Asked, request: Chat
   const { tenantId, session } = asked;
   const start = chainStart(session === null ? [tenantId] : [tenantId, session.source, session.value]);
   const chain = chainOf(start, messages);
-  const tools = request.tool_choice === 'none' ? [] : (request.tools ?? []);
+  const tools = callableTools(request);
+  const shape = shapeOf(request, tools);
   return {
     model: request.model,
     chain,
@@ -22,10 +24,19 @@ export const chatQuestion = (context: AnswerContext, asked: Asked, request: Chat
       knownMessages > 0 && lane.toolsJson === toolsJson
         ? { $case: 'appendMessages', value: { messages: messages.slice(knownMessages), toolsJson } }
         : { $case: 'conversation', value: { messages, toolsJson } },
-    sampling: samplingOf(request, request.max_completion_tokens ?? request.max_tokens),
+    sampling: samplingOf(request, {
+      maxTokens: request.max_completion_tokens ?? request.max_tokens,
+      logprobs: request.logprobs === true ? (request.top_logprobs ?? 0) : undefined,
+      form: shape?.form,
+    }),
+    formField: shape?.field ?? null,
     isOnlyTurn: false,
     form: chatForm,
-    text: new AnswerText({ stop: request.stop, tools: new Set(tools.map((tool) => tool.function.name)) }),
+    text: new AnswerText({
+      stop: request.stop,
+      tools: new Set(tools.map(({ name }) => name)),
+      maxCalls: request.parallel_tool_calls === false ? 1 : Infinity,
+    }),
     isStreamed: request.stream === true,
     includeUsage: request.stream_options?.include_usage === true,
     onFinished: ({ lane }: LaneClaim, { turn, result, end }: FinishedAnswer) => {
@@ -35,4 +46,24 @@ export const chatQuestion = (context: AnswerContext, asked: Asked, request: Chat
       beginInferred(context, lane, { turn, result });
     },
   };
+};
+
+/** Pure. Those that the answer may call: all, none, or the one that it has to. */
+const callableTools = ({ tools, tool_choice: choice }: ChatRequest): readonly CallableTool[] =>
+  choice === 'none'
+    ? []
+    : (tools ?? [])
+        .map(({ function: { name, parameters } }) => ({ name, ...(parameters ? { parameters } : {}) }))
+        .filter(({ name }) => typeof choice !== 'object' || choice === null || name === choice.function.name);
+
+const shapeOf = (request: ChatRequest, tools: readonly CallableTool[]): AnswerShape | null => {
+  const { tool_choice: choice } = request;
+  const isNamed = typeof choice === 'object' && choice !== null;
+  return answerShape({
+    responseFormat: request.response_format,
+    structuredOutputs: request.structured_outputs,
+    tools,
+    mustCall: isNamed || choice === 'required',
+    maxCalls: isNamed || request.parallel_tool_calls === false ? 1 : null,
+  });
 };

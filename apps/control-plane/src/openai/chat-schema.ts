@@ -1,6 +1,7 @@
 /** What requests of the OpenAI form must look like. Fields that change no answer are taken and ignored. */
 import { invalidFields } from '@holdfast/platform';
 import { z } from 'zod';
+import { responseFormat, structuredOutputs } from './structured-output.js';
 
 const textPart = z.object({ type: z.literal('text', 'text'), text: z.string('a string') });
 const content = z.union([z.string(), z.array(textPart)], 'a string, or an array of parts of type text');
@@ -26,7 +27,10 @@ const message = z.discriminatedUnion(
 
 const tool = z.object({
   type: z.literal('function', 'function'),
-  function: z.looseObject({ name: z.string('a string').min(1, '1 to 128 characters').max(128, '1 to 128 characters') }),
+  function: z.looseObject({
+    name: z.string('a string').min(1, '1 to 128 characters').max(128, '1 to 128 characters'),
+    parameters: z.record(z.string(), z.unknown(), 'a JSON schema: an object').nullish(),
+  }),
 });
 
 const only = <Value extends string | number | boolean>(
@@ -39,8 +43,12 @@ const tokens = z.int('an integer of at least 1').min(1, 'an integer of at least 
 const within = (min: number, max: number): z.ZodNumber =>
   z.number(`${min} to ${max}`).min(min, `${min} to ${max}`).max(max, `${min} to ${max}`);
 
-const noPenalty = 'absent or 0 (the engine protocol carries no penalties)';
-const noLogprobs = 'absent or false (engines give no log probabilities over this service)';
+/** Keys are token ids. */
+const logitBias = z
+  .record(z.string().regex(/^\d{1,10}$/, 'token ids as keys'), within(-100, 100), 'an object of token ids and biases')
+  .refine((bias) => Object.keys(bias).length <= 1_024, 'at most 1,024 tokens');
+
+const candidates = z.int('0 to 20').min(0, '0 to 20').max(20, '0 to 20');
 
 const common = {
   model: z.string('a string').min(1, 'the name of a model of GET /v1/models'),
@@ -55,30 +63,58 @@ const common = {
     .nullish()
     .transform((stop) => (typeof stop === 'string' ? [stop] : (stop ?? []))),
   n: only(1, 'absent or 1: one answer a request'),
-  frequency_penalty: only(0, noPenalty),
-  presence_penalty: only(0, noPenalty),
-  logit_bias: z.strictObject({}, 'absent or empty (engines take no bias over this service)').nullish(),
+  frequency_penalty: within(-2, 2).nullish(),
+  presence_penalty: within(-2, 2).nullish(),
+  logit_bias: logitBias.nullish(),
+  response_format: responseFormat,
   // Of vLLM's own front end.
   top_k: z.int('an integer of at least 0').min(0, 'an integer of at least 0').nullish(),
   min_tokens: z.int('an integer of at least 0').min(0, 'an integer of at least 0').nullish(),
   ignore_eos: z.boolean('true or false').nullish(),
+  min_p: within(0, 1).nullish(),
+  repetition_penalty: z.number('above 0, up to 10').gt(0, 'above 0, up to 10').max(10, 'above 0, up to 10').nullish(),
+  stop_token_ids: z.array(z.int().min(0), 'an array of token ids').max(16, 'at most 16 token ids').nullish(),
+  structured_outputs: structuredOutputs,
 };
 
-const chatSchema = z.object({
-  ...common,
-  messages: z.array(message, 'an array of messages').min(1, 'at least one message'),
-  max_completion_tokens: tokens.nullish(),
-  tools: z.array(tool, 'an array of tools').max(512, 'at most 512 tools').nullish(),
-  tool_choice: z
-    .enum(['auto', 'none'], 'absent, auto or none (engines cannot be made to call a tool over this service)')
-    .nullish(),
-  response_format: z
-    .object({ type: z.literal('text', 'text (structured output is not carried to the engines)') }, 'an object')
-    .nullish(),
-  logprobs: only(false, noLogprobs),
-  functions: z.undefined('absent (deprecated; send tools instead)').optional(),
-  function_call: z.undefined('absent (deprecated; send tool_choice instead)').optional(),
-});
+const toolChoice = z.union(
+  [
+    z.enum(['auto', 'none', 'required']),
+    z.object({ type: z.literal('function'), function: z.object({ name: z.string() }) }),
+  ],
+  'auto, none, required, or {type: "function", function: {name}}',
+);
+
+const chatSchema = z
+  .object({
+    ...common,
+    messages: z.array(message, 'an array of messages').min(1, 'at least one message'),
+    max_completion_tokens: tokens.nullish(),
+    tools: z.array(tool, 'an array of tools').max(512, 'at most 512 tools').nullish(),
+    tool_choice: toolChoice.nullish(),
+    parallel_tool_calls: z.boolean('true or false').nullish(),
+    logprobs: z.boolean('true or false').nullish(),
+    top_logprobs: candidates.nullish(),
+    functions: z.undefined('absent (deprecated; send tools instead)').optional(),
+    function_call: z.undefined('absent (deprecated; send tool_choice instead)').optional(),
+  })
+  .refine(({ logprobs, top_logprobs: top }) => logprobs === true || (top ?? 0) === 0, {
+    path: ['top_logprobs'],
+    message: 'absent, or with logprobs: true',
+  })
+  .refine(({ tool_choice: choice, tools }) => typeof choice !== 'object' || choice === null || isNamed(choice, tools), {
+    path: ['tool_choice'],
+    message: 'the name of one of the tools',
+  })
+  .refine(({ tool_choice: choice, tools }) => choice !== 'required' || (tools ?? []).length > 0, {
+    path: ['tool_choice'],
+    message: 'required with at least one tool',
+  });
+
+const isNamed = (
+  choice: { readonly function: { readonly name: string } },
+  tools: readonly { readonly function: { readonly name: string } }[] | null | undefined,
+): boolean => (tools ?? []).some((one) => one.function.name === choice.function.name);
 
 const completionSchema = z.object({
   ...common,
@@ -105,7 +141,7 @@ const completionSchema = z.object({
     }),
   best_of: only(1, 'absent or 1'),
   echo: only(false, 'absent or false'),
-  logprobs: z.null(noLogprobs).optional(),
+  logprobs: candidates.nullish(),
   suffix: z.union([z.null(), z.literal('')], 'absent or empty').optional(),
 });
 

@@ -2,6 +2,7 @@ import { AnswerText } from './answer-text.js';
 import { completionForm } from './answer-form.js';
 import type { AnswerContext, Asked, Question } from './answer-request.js';
 import type { CompletionRequest } from './chat-schema.js';
+import { answerShape } from './structured-output.js';
 import { samplingOf } from './wire-turn.js';
 
 /** As in the OpenAI API. */
@@ -18,14 +19,26 @@ export const completionQuestion = async (
 ): Promise<Question> => {
   const { prompt } = request;
   const ids = typeof prompt === 'string' ? [...(await context.services.text.load()).encode(prompt)] : [...prompt];
+  const shape = answerShape({
+    responseFormat: request.response_format,
+    structuredOutputs: request.structured_outputs,
+    tools: [],
+    mustCall: false,
+    maxCalls: null,
+  });
   return {
     model: request.model,
     chain: [],
     inputFor: () => ({ $case: 'prompt', value: { ids } }),
-    sampling: samplingOf(request, request.max_tokens ?? DEFAULT_MAX_TOKENS),
+    sampling: samplingOf(request, {
+      maxTokens: request.max_tokens ?? DEFAULT_MAX_TOKENS,
+      logprobs: request.logprobs,
+      form: shape?.form,
+    }),
+    formField: shape?.field ?? null,
     isOnlyTurn: asked.session === null,
     form: completionForm,
-    text: new AnswerText({ stop: request.stop, tools: new Set() }),
+    text: new AnswerText({ stop: request.stop, tools: new Set(), maxCalls: 0 }),
     isStreamed: request.stream === true,
     includeUsage: request.stream_options?.include_usage === true,
     onFinished: ({ lane }) => context.index.giveBack(lane, null),

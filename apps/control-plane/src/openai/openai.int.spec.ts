@@ -14,6 +14,7 @@ let plane: TestPlane;
 let base: string;
 
 const bash = toolOf('bash');
+const choose = (name: string): object => ({ type: 'function', function: { name } });
 const scripted = '<tool_call>\n{"name": "bash", "arguments": {"command": "npm test"}}\n</tool_call>';
 
 /** What the model answers: what the last message asks it to say, else what the formula gives. */
@@ -214,6 +215,46 @@ describe('completions and models', () => {
   });
 });
 
+describe('log probabilities', () => {
+  interface Logprob {
+    readonly token: string;
+    readonly logprob: number;
+    readonly bytes: number[] | null;
+    readonly top_logprobs: readonly { readonly token: string; readonly logprob: number }[];
+  }
+  type Choices = { choices: { logprobs: { content: Logprob[] } | null }[] };
+  const request = { messages: [say('user', 'how sure?')], max_tokens: 9, logprobs: true, top_logprobs: 2, seed: 3 };
+
+  it('come with each token of a chat answer, whole or streamed', async () => {
+    const { body } = await chat(base, request);
+    const told = (body as Choices).choices[0]?.logprobs?.content ?? [];
+    expect(told.map(({ token }) => token).join('')).toBe(textOf(body));
+    expect(told[0]).toEqual({
+      token: told[0]?.token,
+      bytes: [...Buffer.from(told[0]?.token ?? '')],
+      logprob: expect.any(Number),
+      top_logprobs: [expect.objectContaining({ token: told[0]?.token }), expect.anything()],
+    });
+    const { chunks } = await eventsOf(base, { ...request, stream: true });
+    const streamed = (chunks as unknown as Choices[]).flatMap(({ choices }) => choices[0]?.logprobs?.content ?? []);
+    expect(streamed).toEqual(told);
+  });
+
+  it('come with completions in their own form', async () => {
+    const { body } = await complete(base, { prompt: 'once', max_tokens: 4, logprobs: 1 });
+    const [choice] = (body as { choices: { text: string; logprobs: Record<string, unknown[]> }[] }).choices;
+    expect(choice?.logprobs['tokens']?.join('')).toBe(choice?.text);
+    expect(choice?.logprobs['text_offset']).toEqual([0, 1, 2, 3]);
+    expect(choice?.logprobs['token_logprobs']).toHaveLength(4);
+    expect(choice?.logprobs['top_logprobs']?.[0]).toEqual({ [String(choice?.text[0])]: -Math.LN2 });
+  });
+
+  it('are absent when nobody asks', async () => {
+    const { body } = await chat(base, { ...request, logprobs: false, top_logprobs: 0 });
+    expect((body as Choices).choices[0]?.logprobs).toBeNull();
+  });
+});
+
 describe('what is wrong', () => {
   const messages = [say('user', 'x')];
   it.each([
@@ -221,9 +262,14 @@ describe('what is wrong', () => {
     ['an unknown role', { messages: [say('robot', 'x')] }, 400, 'messages[0].role'],
     ['an image', { messages: [{ role: 'user', content: [{ type: 'image_url' }] }] }, 400, 'messages[0].content'],
     ['several answers', { messages, n: 2 }, 400, 'n'],
-    ['log probabilities', { messages, logprobs: true }, 400, 'logprobs'],
-    ['a forced tool', { messages, tools: [bash], tool_choice: 'required' }, 400, 'tool_choice'],
-    ['structured output', { messages, response_format: { type: 'json_object' } }, 400, 'response_format.type'],
+    ['candidates of no log probabilities', { messages, top_logprobs: 3 }, 400, 'top_logprobs'],
+    ['a forced tool that is none', { messages, tools: [bash], tool_choice: choose('sh') }, 400, 'tool_choice'],
+    ['a forced tool without tools', { messages, tool_choice: 'required' }, 400, 'tool_choice'],
+    ['a form that is none', { messages, response_format: { type: 'xml' } }, 400, 'response_format.type'],
+    ['a form that no engine has', { messages, response_format: { type: 'json_object' } }, 400, 'response_format'],
+    ['a call that no engine can force', { messages, tools: [bash], tool_choice: 'required' }, 400, 'tool_choice'],
+    ['a bias of a token that is none', { messages, logit_bias: { 999_999: 1 } }, 400, 'logit_bias[0]'],
+    ['a penalty out of range', { messages, presence_penalty: 3 }, 400, 'presence_penalty'],
     ['a temperature out of range', { messages, temperature: 3 }, 400, 'temperature'],
     ['another model', { messages, model: 'gpt-5' }, 404, 'model'],
     ['a prompt that is too long', { messages: [say('user', 'x'.repeat(9_000))] }, 400, 'conversation'],

@@ -26,18 +26,30 @@ export const toolsJsonOf = ({ tools, tool_choice: choice }: ChatRequest): string
   choice === 'none' ? '[]' : JSON.stringify(tools ?? []);
 
 /** Pure. */
-export const samplingOf = (request: CommonRequest, maxTokens: number | null | undefined): wire.Sampling => ({
+export const samplingOf = (
+  request: CommonRequest,
+  more: {
+    readonly maxTokens: number | null | undefined;
+    readonly logprobs: number | null | undefined;
+    readonly form: wire.Sampling['structuredOutput'];
+  },
+): wire.Sampling => ({
   ignoreEos: request.ignore_eos ?? false,
   stop: request.stop,
-  stopTokenIds: [],
-  logitBias: [],
-  structuredOutput: undefined,
-  ...given('maxTokens', maxTokens),
+  stopTokenIds: request.stop_token_ids ?? [],
+  logitBias: Object.entries(request.logit_bias ?? {}).map(([id, bias]) => ({ tokenId: Number(id), bias })),
+  structuredOutput: more.form,
+  ...given('maxTokens', more.maxTokens),
+  ...given('logprobs', more.logprobs),
   ...given('minTokens', request.min_tokens),
   ...given('temperature', request.temperature),
   ...given('topP', request.top_p),
   ...given('topK', request.top_k),
   ...given('seed', request.seed),
+  ...given('presencePenalty', request.presence_penalty),
+  ...given('frequencyPenalty', request.frequency_penalty),
+  ...given('repetitionPenalty', request.repetition_penalty),
+  ...given('minP', request.min_p),
 });
 
 const given = <Key extends string>(key: Key, value: number | null | undefined): Partial<Record<Key, number>> =>
