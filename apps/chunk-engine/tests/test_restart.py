@@ -55,7 +55,7 @@ class Process:
 def test_a_kill_loses_no_stored_variant_and_reconcile_leaves_no_orphan(tmp_path: Path) -> None:
     model, folder = write_tiny_model(tmp_path / "model"), tmp_path / "kv"
     first = Process(model, folder)
-    assert first.build(["a", "b"]) == [1, 1]
+    assert first.build(["a", "b"]) == [1, 2]
     # Killed while it builds: what was stored by then is whole, what was being written is not taken for stored.
     names = [f"n{at}" for at in range(60)]
     items = [service.BuildItem(variant=wire.VariantSpec(variant_id=n, chunk_id="c"), token_ids=CHUNK) for n in names]
@@ -70,7 +70,7 @@ def test_a_kill_loses_no_stored_variant_and_reconcile_leaves_no_orphan(tmp_path:
     held = {item.spec.variant_id for item in second.client.ListVariants(service.ListVariantsRequest()).variants}
     assert {"a", "b"} <= held
     assert len(held) >= 5
-    known = [service.KnownVariant(variant_id=name, generation=1) for name in ("a", "b")]
+    known = [service.KnownVariant(variant_id=name, generation=at) for at, name in enumerate("ab", start=1)]
     answer = second.client.Reconcile(service.ReconcileRequest(op_id="r", known=known))
     assert (list(answer.missing_variant_ids), set(answer.dropped_variant_ids)) == ([], held - {"a", "b"})
     assert len(list(folder.iterdir())) == 2

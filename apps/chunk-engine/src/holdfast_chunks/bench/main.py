@@ -60,13 +60,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def _measure(bench: Bench, sample: Sample, results: Results, wanted: range, baselines_every: int) -> None:
-    methods = {item: _methods_of(item, baselines_every) for item in wanted}
-    todo = [item for item in wanted if not {method.key for method in methods[item]} <= results.of(item).keys()]
+    """Measure what is missing of each item: more baselines can be asked for later."""
+    missing = {
+        item: [method for method in _methods_of(item, baselines_every) if method.key not in results.of(item)]
+        for item in wanted
+    }
+    todo = [item for item in wanted if missing[item]]
     _say(f"{len(wanted)} items, {len(wanted) - len(todo)} of them there already ({results.file})")
     began = time.monotonic()
     for count, index in enumerate(todo, start=1):
-        has_all = index % baselines_every == 0
-        results.add(index, bench.measure(sample.item(index), methods[index], with_references=has_all))
+        has_references = index % baselines_every == 0 and "full" not in results.of(index)
+        measured = bench.measure(sample.item(index), missing[index], with_references=has_references)
+        results.add(index, {**results.of(index), **measured})
         each = (time.monotonic() - began) / count
         _say(
             f"item {index}: {count}/{len(todo)}, {each:.1f} s an item, {each * (len(todo) - count) / 60:.1f} min to go"

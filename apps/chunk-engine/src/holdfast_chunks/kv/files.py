@@ -6,16 +6,18 @@ over that and the tensors.
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import json
 import os
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 
 from holdfast_chunks.kv.variant import SpanKv, Variant, VariantStats
 
@@ -24,6 +26,14 @@ _SUFFIX = ".safetensors"
 
 class CorruptFileError(Exception):
     """A stored file is not what was written."""
+
+
+class CannotStoreError(Exception):
+    """A file cannot be written."""
+
+    def __init__(self, message: str, *, is_disk_full: bool) -> None:
+        super().__init__(message)
+        self.is_disk_full = is_disk_full
 
 
 class KvFolder:
@@ -39,14 +49,20 @@ class KvFolder:
         return hashlib.sha256(f"{generation}/{variant_id}".encode()).hexdigest() + _SUFFIX
 
     def write(self, variant: Variant, span: SpanKv) -> str:
-        """Store; returns the name of the file."""
+        """Store; returns the name of the file. Raises CannotStoreError, and leaves nothing behind then."""
         name = self.name_of(variant.variant_id, variant.generation)
         label = self._label(variant)
         tensors = {"keys": span.keys.contiguous().cpu(), "values": span.values.contiguous().cpu()}
         metadata = {"variant": label, "sha256": _digest(label, tensors["keys"], tensors["values"])}
         aside = self.folder / f"{name}.new"
-        save_file(tensors, str(aside), metadata=metadata)
-        aside.replace(self.folder / name)
+        try:
+            aside.write_bytes(save(tensors, metadata))
+            aside.replace(self.folder / name)
+        except OSError as error:
+            with suppress(OSError):  # what is left is an orphan, and goes with the next reconcile
+                aside.unlink()
+            is_full = error.errno in {errno.ENOSPC, errno.EDQUOT}
+            raise CannotStoreError(f"{name} cannot be written: {error}", is_disk_full=is_full) from error
         return name
 
     def read(self, variant: Variant) -> SpanKv:

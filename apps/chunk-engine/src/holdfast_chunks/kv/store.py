@@ -11,7 +11,7 @@ from enum import Enum
 import torch
 
 from holdfast_chunks.kv.events import EventLog
-from holdfast_chunks.kv.files import CorruptFileError, KvFolder
+from holdfast_chunks.kv.files import CannotStoreError, CorruptFileError, KvFolder
 from holdfast_chunks.kv.variant import SpanKv, Variant
 
 #: A tier that is fuller than this share is reported.
@@ -75,17 +75,20 @@ class VariantStore:
             item.variant_id: _Held(item, self._files.name_of(item.variant_id, item.generation), None)
             for item in sorted(files.variants(), key=lambda item: item.generation)
         }
-        self._generations = {name: held.variant.generation for name, held in self._held.items()}
+        # One count for all names: a map of every name that ever was would grow without a bound.
+        self._generation = max((held.variant.generation for held in self._held.values()), default=0)
         files.remove_others({held.file for held in self._held.values()})
 
     def put(self, variant: Variant, span: SpanKv) -> Variant:
-        """Store as the next generation of its name; an older one is replaced. Modifies state."""
+        """Store under the next generation; an older one of its name is replaced. Modifies state.
+
+        Raises CannotStoreError; an older one is still there then.
+        """
         with self.changed:
-            old = self._held.pop(variant.variant_id, None)
-            generation = self._generations.get(variant.variant_id, 0) + 1
-            self._generations[variant.variant_id] = generation
-            stored = replace(variant, generation=generation, byte_count=span.byte_count)
-            name = self._files.write(stored, span)
+            self._generation += 1
+            stored = replace(variant, generation=self._generation, byte_count=span.byte_count)
+            name = self._write(stored, span)
+            old = self._held.pop(stored.variant_id, None)
             if old is not None:
                 self._files.remove(old.file)
             self._held[stored.variant_id] = _Held(stored, name, span)
@@ -197,20 +200,37 @@ class VariantStore:
         self._keep_bounds()
         return held.span or span
 
+    def _write(self, variant: Variant, span: SpanKv) -> str:
+        """Write the file. A disk may have less room than its bound says: what was used longest ago leaves then.
+
+        Not more than twice what is needed: when that is not enough, it is others who fill the disk.
+        """
+        freed = 0
+        while True:
+            try:
+                return self._files.write(variant, span)
+            except CannotStoreError as error:
+                others = (held for name, held in self._held.items() if name != variant.variant_id)
+                oldest = next((held for held in others if not _is_pinned(held)), None)
+                if not error.is_disk_full or oldest is None or freed >= 2 * span.byte_count:
+                    raise
+                freed += oldest.variant.byte_count
+                self._forget(oldest, "EVICTED", "the disk has no room")
+
     def _keep_bounds(self) -> None:
         memory, disk = self.bytes_used()
-        now = time.monotonic()
-        for held in list(self._held.values()):
-            if memory <= self.memory_bytes and disk <= self.disk_bytes:
+        for held in [held for held in self._held.values() if not _is_pinned(held)]:
+            if disk <= self.disk_bytes:
                 break
-            if held.pinned_until > now:
-                continue
             memory -= held.variant.byte_count if held.span is not None else 0
-            if disk > self.disk_bytes:
-                disk -= held.variant.byte_count
-                self._forget(held, "EVICTED", "the disk tier is full")
-            else:
-                self.drop_from_memory(held.variant.variant_id)
+            disk -= held.variant.byte_count
+            self._forget(held, "EVICTED", "the disk tier is full")
+        # A pin keeps a variant, not its copy in memory: those that are pinned may be more than memory holds.
+        for held in sorted(self._held.values(), key=_is_pinned):
+            if memory <= self.memory_bytes:
+                break
+            memory -= held.variant.byte_count if held.span is not None else 0
+            self.drop_from_memory(held.variant.variant_id)
         self._note_pressure("MEMORY", memory, self.memory_bytes)
         self._note_pressure("DISK", disk, self.disk_bytes)
 
@@ -232,8 +252,12 @@ class VariantStore:
         self.changed.notify_all()
 
 
+def _is_pinned(held: _Held) -> bool:
+    return held.pinned_until > time.monotonic()
+
+
 def _residency(held: _Held) -> Residency:
-    return Residency(held.variant, held.span is not None, held.pinned_until > time.monotonic())
+    return Residency(held.variant, held.span is not None, _is_pinned(held))
 
 
 def _mismatch(held: _Held | None, *, generation: int, salt: str, digest: bytes) -> Miss | None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from holdfast_chunks._generated import chunk_engine_service_pb2 as service
 from holdfast_chunks._generated import chunk_pb2 as wire
 from holdfast_chunks.errors import ChunkEngineError, Reason, field_invalid
+from holdfast_chunks.kv.files import CannotStoreError
 from holdfast_chunks.kv.store import Residency
 from holdfast_chunks.run.masses import Block
 from holdfast_chunks.service.engine import ChunkEngine
@@ -35,14 +36,17 @@ def check_build(engine: ChunkEngine, name: str, item: service.BuildItem) -> None
 
 
 def build(engine: ChunkEngine, item: service.BuildItem, *, with_stats: bool) -> wire.Variant:
-    """Compute and store one variant. Modifies the store."""
+    """Compute and store one variant. Modifies the store. Raises STORAGE_UNAVAILABLE."""
     prefixes = [
         [token for part in parts for token in part.token_ids]
         for parts in (item.prefix, *(context.parts for context in item.more_contexts))
     ]
     named = [part.chunk_id for part in item.prefix if part.chunk_id]
     variant, blocks = variant_named(item.variant, named), blocks_of(item.prefix)
-    stored = engine.executor.build(variant, prefixes, list(item.token_ids), blocks if with_stats else None)
+    try:
+        stored = engine.executor.build(variant, prefixes, list(item.token_ids), blocks if with_stats else None)
+    except CannotStoreError as error:
+        raise ChunkEngineError(Reason.STORAGE_UNAVAILABLE, f"variant {variant.variant_id!r}: {error}") from error
     if item.variant.tier == wire.TIER_DISK:
         engine.store.drop_from_memory(stored.variant_id)
     held = engine.store.find(stored.variant_id)

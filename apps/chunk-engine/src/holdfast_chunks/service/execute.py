@@ -11,6 +11,7 @@ import torch
 from holdfast_chunks._generated import chunk_engine_service_pb2 as service
 from holdfast_chunks._generated import chunk_pb2 as wire
 from holdfast_chunks.errors import ChunkEngineError, Reason, field_invalid
+from holdfast_chunks.kv.files import CannotStoreError
 from holdfast_chunks.kv.store import Residency
 from holdfast_chunks.model.tokens import TextStream
 from holdfast_chunks.run.decode import Decoded, Sampling, compare, decode, forced_log_softmax, full_log_softmax
@@ -164,7 +165,10 @@ class Execution:
                 continue
             variant = variant_named(capture.variant, capture.variant.prefix_chunk_ids)
             stats = stats_of(done.masses.get(at), min(len(variant.prefix_chunk_ids), at))
-            made = self._engine.executor.capture(done, at, replace(variant, stats=stats), self._checked.prompt)
+            try:
+                made = self._engine.executor.capture(done, at, replace(variant, stats=stats), self._checked.prompt)
+            except CannotStoreError:
+                continue  # the answer is as good without it, and what is not named was not stored
             if capture.variant.tier == wire.TIER_DISK:
                 self._engine.store.drop_from_memory(made.variant_id)
             held = self._engine.store.find(made.variant_id) or Residency(made, is_in_memory=False, is_pinned=False)

@@ -21,8 +21,9 @@ from holdfast_chunks.model.tokens import token_digest
 from holdfast_chunks.run.select import fresh_values
 from holdfast_chunks.service.build import build, check_build
 from holdfast_chunks.service.engine import ChunkEngine
-from holdfast_chunks.service.execute import Execution, check_request, check_tokens, memory_tier
+from holdfast_chunks.service.execute import Checked, Execution, check_request, check_tokens, memory_tier
 from holdfast_chunks.service.place import matches, place
+from holdfast_chunks.service.relay import relayed
 from holdfast_chunks.service.status import abort
 from holdfast_chunks.service.wire import event_message, variant_message
 
@@ -118,10 +119,15 @@ class ChunkEngineServicer(stubs.ChunkEngineServiceServicer):
         try:
             checked = check_request(self._engine, request)
             check = _still_wanted(context, request.deadline_ms)
-            with self._engine.turns.turn(check) as queue_ms:
-                yield from Execution(self._engine, request, checked, queue_ms, check).run()
+            yield from relayed(lambda: self._run(request, checked, check), context.cancel)
         except ChunkEngineError as error:
             abort(context, error)
+
+    def _run(
+        self, request: service.ExecuteRequest, checked: Checked, check: Callable[[], None]
+    ) -> Iterator[service.ExecuteResponse]:
+        with self._engine.turns.turn(check) as queue_ms:
+            yield from Execution(self._engine, request, checked, queue_ms, check).run()
 
     @_answers_errors
     def Build(self, request: service.BuildRequest, context: grpc.ServicerContext) -> service.BuildResponse:

@@ -25,6 +25,7 @@ _CODES = {
     Reason.ENGINE_DEADLINE: grpc.StatusCode.DEADLINE_EXCEEDED,
     Reason.CALLER_CANCELLED: grpc.StatusCode.CANCELLED,
     Reason.QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.STORAGE_UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
 }
 
 
