@@ -70,7 +70,8 @@ const parse = (command: Command, options: string, { agentcgroup, weka }: TableRu
 
 const ownOf = ({ out, workers }: TableRuns): { readonly out: string; readonly workers: number } => ({ out, workers });
 
-const toComparison = (options: string, runs: TableRuns): CompareSettings => {
+/** Pure. What the options of a section mean. */
+export const toComparison = (options: string, runs: TableRuns): CompareSettings => {
   const command = withLoads(experiment(new Command()), { loads: '0.5,0.8,0.95', seeds: SEEDS });
   return { ...toCompareSettings(parse(command, options, runs)), ...ownOf(runs) };
 };
