@@ -34,8 +34,8 @@ export const withCompletion = (cli: Command): void => {
       // The shell asks with `complete -- WORDS`.
       const words = process.argv.slice(process.argv.indexOf('--') + 1);
       if (process.argv[3] !== '--' && (SHELLS as readonly string[]).includes(shell ?? '')) {
-        completions.setup('lab', `"${process.execPath}" "${entry()}"`, shell!);
-        process.stdout.write(`${COMMAND[shell as (typeof SHELLS)[number]](`"${process.execPath}" "${entry()}"`)}\n`);
+        completions.setup('lab', executable(), shell!);
+        process.stdout.write(`${COMMAND[shell as (typeof SHELLS)[number]](executable())}\n`);
         return;
       }
       if (process.argv[3] !== '--') own.error(`error: shell is "${shell ?? ''}"; allowed are ${SHELLS.join(', ')}`);
@@ -44,13 +44,23 @@ export const withCompletion = (cli: Command): void => {
     });
 };
 
-const entry = (): string => fileURLToPath(new URL('../main.js', import.meta.url));
+/** In single quotes: the scripts put it between double ones. */
+const executable = (): string => `'${process.execPath}' '${fileURLToPath(new URL('../main.js', import.meta.url))}'`;
+
+/** The script asks bash-completion for the words; where that is not installed, words are what blanks part. */
+const BASH_WORDS = `declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() {
+    local line="\${COMP_LINE:0:COMP_POINT}"
+    read -ra words <<< "$line"
+    [[ "$line" == *[[:space:]] ]] && words+=("")
+    cword=$(( \${#words[@]} - 1 ))
+    cur="\${words[cword]}" prev="\${words[cword - 1]}"
+}`;
 
 /** The scripts complete the command `lab`; this is that command. Bash falls back to the names of files. */
-const COMMAND: Readonly<Record<(typeof SHELLS)[number], (executable: string) => string>> = {
-  bash: (executable) => `complete -o default -F __lab_complete lab\nlab() { ${executable} "$@"; }`,
-  zsh: (executable) => `lab() { ${executable} "$@"; }`,
-  fish: (executable) => `function lab; ${executable} $argv; end`,
+const COMMAND: Readonly<Record<(typeof SHELLS)[number], (command: string) => string>> = {
+  bash: (command) => `${BASH_WORDS}\ncomplete -o default -F __lab_complete lab\nlab() { ${command} "$@"; }`,
+  zsh: (command) => `lab() { ${command} "$@"; }`,
+  fish: (command) => `function lab; ${command} $argv; end`,
 };
 
 const describe = (command: Command, path: string, typed: string): void => {
