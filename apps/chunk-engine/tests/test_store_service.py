@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import threading
 from pathlib import Path
 
 import grpc
 import pytest
 
 from holdfast_chunks._generated import chunk_engine_service_pb2 as service
+from holdfast_chunks._generated import chunk_engine_service_pb2_grpc as stubs
 from holdfast_chunks._generated import chunk_pb2 as wire
 from holdfast_chunks.model.tokens import token_digest
 from tests.served import CHUNK, OPERATIONS, PROMPT, SYSTEM, Running, build, execute, plan, reason_of, until
@@ -64,6 +66,17 @@ def test_events_are_watched_from_a_sequence_on(running: Running) -> None:
     event = next(stream).event
     assert (event.kind, event.variant_id, event.sequence) == (wire.EVENT_KIND_EVICTED, "v", 3)
     stream.cancel()
+
+
+def test_a_watcher_that_asks_often_whether_the_engine_is_there_keeps_its_stream(running: Running) -> None:
+    options = (("grpc.keepalive_time_ms", 1_000), ("grpc.http2.max_pings_without_data", 0))
+    channel = grpc.insecure_channel(running.server.address, options)
+    stream = stubs.ChunkEngineServiceStub(channel).WatchEvents(service.WatchEventsRequest())
+    # Long enough for the pings after which a server closes a connection unless it is told not to.
+    threading.Timer(6, lambda: build(running, "v")).start()
+    assert next(stream).event.variant_id == "v"
+    stream.cancel()
+    channel.close()
 
 
 def test_a_probe_tells_the_nearer_variant(running: Running) -> None:

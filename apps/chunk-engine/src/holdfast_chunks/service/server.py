@@ -17,6 +17,7 @@ from holdfast_chunks.service.servicer import MAX_WATCHERS, ChunkEngineServicer
 _UNARY_THREADS = 8
 _STOP_GRACE_SECONDS = 5.0
 _MAX_MESSAGE_BYTES = 64 << 20
+_KEEPALIVE_MS, _KEEPALIVE_TIMEOUT_MS = 60_000, 20_000
 
 
 class ChunkEngineServer:
@@ -31,6 +32,12 @@ class ChunkEngineServer:
             options=(
                 # Two engines on one port would answer in turns.
                 ("grpc.so_reuseport", 0),
+                # A client that watches has nothing to say for hours, and asks every minute whether the peer is there:
+                # by default that is taken for an attack after some minutes, and the connection is closed.
+                ("grpc.http2.max_ping_strikes", 0),
+                # A peer that is gone without a word gives its threads back.
+                ("grpc.keepalive_time_ms", _KEEPALIVE_MS),
+                ("grpc.keepalive_timeout_ms", _KEEPALIVE_TIMEOUT_MS),
                 ("grpc.max_receive_message_length", _MAX_MESSAGE_BYTES),
                 ("grpc.max_send_message_length", _MAX_MESSAGE_BYTES),
             ),
