@@ -21,6 +21,9 @@ figcaption { color: var(--muted); margin-bottom: 0.5rem; overflow-wrap: anywhere
 table { border-collapse: collapse; font-size: 13px; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: 0.3rem 0.75rem 0.3rem 0; border-bottom: 1px solid var(--line); vertical-align: top; }
 th { color: var(--muted); font-weight: 600; } summary { cursor: pointer; color: var(--muted); font-size: 13px; }
+@media (max-width: 480px) {
+  body { padding: 0.5rem; } figure { padding: 0.5rem 0.4rem; } table { font-size: 12px; } th, td { padding-right: 0.4rem; }
+}
 `;
 
 /** Pure. A page that needs nothing else; `body` is HTML, the title is text. */
