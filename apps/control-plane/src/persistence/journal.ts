@@ -22,6 +22,7 @@ import type { Decision, DecisionOutcome, Instant, ProgramView } from '@holdfast/
 import type { PreparedPrompt } from '../programs/program-context.js';
 import type { LiveProgram, OpenToolCall } from '../programs/live-program.js';
 import { programRowOf } from '../programs/program-row.js';
+import { logprobsToBytes } from '../programs/stored-logprobs.js';
 import type { LoopStep } from '../scheduling/scheduler-loop.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { DomainError } from '@holdfast/platform';
@@ -119,6 +120,7 @@ export class Journal {
       state: 'finished',
       outputIds,
       outputText,
+      outputLogprobs: logprobsToBytes(turn.logprobs),
       promptTokens: result.promptTokens,
       cachedTokens: result.cachedTokens,
       outputTokens: outputIds.length,

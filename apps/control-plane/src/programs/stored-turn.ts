@@ -3,6 +3,7 @@ import type { TurnRow } from '@holdfast/persistence';
 import { LiveTurn } from '../turns/live-turn.js';
 import { requestIdReused } from './program-errors.js';
 import type { ProgramServices } from './program-services.js';
+import { logprobsFromBytes } from './stored-logprobs.js';
 
 /**
  * The finished turn that a request id names, from the database, ready to be read again; null when there is none, or
@@ -42,7 +43,7 @@ const turnOfRow = (row: TurnRow, bodyDigest: string): LiveTurn => {
   const finishedAt = row.finishedAt ?? row.submittedAt;
   turn.markQueued(1);
   turn.markDispatched({ engineId: row.engineId ?? '', epoch: '', now: row.dispatchedAt ?? finishedAt });
-  turn.addOutput(row.outputIds ?? [], row.startedAt ?? finishedAt);
+  turn.addOutput(row.outputIds ?? [], row.startedAt ?? finishedAt, logprobsFromBytes(row.outputLogprobs));
   turn.finish({
     finishReason: row.finishReason ?? 'stop',
     promptTokens: row.promptTokens,

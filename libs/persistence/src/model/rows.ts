@@ -80,6 +80,8 @@ export interface TurnRow {
   readonly appendedIds: Uint32Array;
   /** Token ids produced; set when the turn finishes. */
   readonly outputIds?: Uint32Array | null;
+  /** Their log probabilities, as the service encodes them; for turns that asked for them. */
+  readonly outputLogprobs?: Uint8Array | null;
   /** Messages and tools of a turn that came as text. */
   readonly messages?: JsonValue;
   readonly outputText?: string | null;

@@ -10,7 +10,13 @@ const length = (value: bigint): Duration => micros(Number(value));
 const numberOrNull = (value: bigint | null): number | null => (value === null ? null : Number(value));
 
 /** Columns of a turn that can be large; lists leave them out. */
-export const largeTurnColumns = { appendedIds: true, outputIds: true, messages: true, outputText: true } as const;
+export const largeTurnColumns = {
+  appendedIds: true,
+  outputIds: true,
+  outputLogprobs: true,
+  messages: true,
+  outputText: true,
+} as const;
 
 /** A turn without its tokens and texts. */
 export type TurnSummary = Omit<TurnRow, keyof typeof largeTurnColumns>;
@@ -43,6 +49,7 @@ export const toTurnRow = (row: db.TurnModel): TurnRow => ({
   ...toTurnSummary(row),
   appendedIds: tokenIdsFromBytes(row.appendedIds),
   outputIds: row.outputIds === null ? null : tokenIdsFromBytes(row.outputIds),
+  outputLogprobs: row.outputLogprobs,
   messages: row.messages as JsonValue,
   outputText: row.outputText,
 });

@@ -215,6 +215,7 @@ describe('TurnRepository', () => {
       inputKind: 'appendMessages',
       keepTokens: 7,
       outputIds: Uint32Array.of(0, 4_294_967_295),
+      outputLogprobs: Uint8Array.of(0, 255),
       messages: { messages: [{ role: 'user', content: 'hi' }] },
       outputText: 'hello',
       cachedTokens: 6,
@@ -233,8 +234,9 @@ describe('TurnRepository', () => {
       writer.save('turn', row);
     });
     const found = await turns.byRequestId('p', 'r');
-    expect(found).toEqual({ ...row, bodyDigest: found?.bodyDigest });
+    expect(found).toEqual({ ...row, bodyDigest: found?.bodyDigest, outputLogprobs: found?.outputLogprobs });
     expect([...(found?.bodyDigest ?? [])]).toEqual([1, 2, 3]);
+    expect([...(found?.outputLogprobs ?? [])]).toEqual([0, 255]);
     expect(await turns.get('t')).toEqual(found);
     expect(await turns.byRequestId('q', 'r')).toBeUndefined();
   });

@@ -81,6 +81,7 @@ const turn: Table<'turn'> = {
     keepTokens: int('keep_tokens'),
     appendedIds: tokenIds('appended_ids'),
     outputIds: tokenIds('output_ids'),
+    outputLogprobs: bytes('output_logprobs'),
     messages: json('messages'),
     outputText: text('output_text'),
     promptTokens: int('prompt_tokens'),
