@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createVllmClient } from '@holdfast/engines';
+import { createChunkClient, createVllmClient, type EngineClient } from '@holdfast/engines';
 import { systemClock } from '@holdfast/platform';
 import { type EngineClientHarness, engineClientConformance } from '@holdfast/testing';
 import { testSettings } from '../test/engine-harness.js';
@@ -20,6 +20,13 @@ const start = (port: number): Promise<SimEngine> =>
       maxRunningRequests: 8,
       totalBlocks: 8_192,
       maxContextTokens: 16_384,
+      chunks: {
+        memoryBytes: 1e9,
+        kvBytesPerToken: 1_000,
+        loadBytesPerSecond: 1e9,
+        nonPrefix: true,
+        damageNats: () => 0.1,
+      },
     }),
     host: '127.0.0.1',
     port,
@@ -28,15 +35,22 @@ const start = (port: number): Promise<SimEngine> =>
     logger: silent,
   });
 
-const makeHarness = async (kvControlAddress?: string): Promise<EngineClientHarness> => {
+type OpenClient = (address: string) => EngineClient;
+
+const vllmClient =
+  (kvControlAddress?: string): OpenClient =>
+  (address) =>
+    createVllmClient({
+      engineId: 'sim',
+      address,
+      prefillCost: { baseSeconds: 0.01, perTokenSeconds: 0.0001, perTokenSquaredSeconds: 0 },
+      ...(kvControlAddress === undefined ? {} : { kvControlAddress }),
+    });
+
+const makeHarness = async (open: OpenClient): Promise<EngineClientHarness> => {
   let engine = await start(0);
   const { address } = engine;
-  const client = createVllmClient({
-    engineId: 'sim',
-    address,
-    prefillCost: { baseSeconds: 0.01, perTokenSeconds: 0.0001, perTokenSquaredSeconds: 0 },
-    ...(kvControlAddress === undefined ? {} : { kvControlAddress }),
-  });
+  const client = open(address);
   await client.info();
   return {
     client,
@@ -55,12 +69,19 @@ const makeHarness = async (kvControlAddress?: string): Promise<EngineClientHarne
 engineClientConformance(
   'vLLM client of a simulated engine',
   { pins: true, softPins: true, reranks: true, restarts: true, tokenizer: true },
-  () => makeHarness(),
+  () => makeHarness(vllmClient()),
 );
 
 // KvControl on an address where nobody listens: what is left of the same engine is a stock vLLM.
 engineClientConformance(
   'vLLM client of an engine without KvControl',
   { pins: false, softPins: false, reranks: false, restarts: true, tokenizer: true },
-  () => makeHarness('127.0.0.1:1'),
+  () => makeHarness(vllmClient('127.0.0.1:1')),
+);
+
+// It keeps the KV of chunks that it is told to keep, and no other.
+engineClientConformance(
+  'chunk client of a simulated engine',
+  { pins: false, softPins: false, reranks: false, restarts: true, tokenizer: true, prefixCache: false },
+  () => makeHarness((address) => createChunkClient({ engineId: 'sim', address })),
 );

@@ -85,7 +85,7 @@ export class ChunkEngineService {
 
   /** Modifies state. Ends all streams. */
   close(error: unknown): void {
-    this.#lane.close();
+    this.#lane.close(error);
     this.#events.close(error);
   }
 

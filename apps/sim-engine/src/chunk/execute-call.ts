@@ -47,15 +47,25 @@ export const execute = (call: ExecuteStream, context: ExecuteContext): PlanWork 
   const { load, compute } = prefillMicros(work, { ...settings, loadBytesPerSecond: chunks.loadBytesPerSecond });
   const perToken = decodeMicros(request.tokenIds.length, settings);
   const decode = perToken * (output.outputTokens - 1);
-  const { begin, waited } = lane.take(load + compute + decode);
-  const timing = chunk.ExecuteTiming.fromPartial({
-    queueMs: waited / 1e3,
-    loadMs: load / 1e3,
-    prefillMs: compute / 1e3,
-    ttftMs: (load + compute) / 1e3,
-    decodeMs: decode / 1e3,
+  let cancel: () => void = () => undefined;
+  const leave = lane.take({
+    micros: load + compute + decode,
+    begin: (at, waited) => {
+      const timing = chunk.ExecuteTiming.fromPartial({
+        queueMs: waited / 1e3,
+        loadMs: load / 1e3,
+        prefillMs: compute / 1e3,
+        ttftMs: (load + compute) / 1e3,
+        decodeMs: decode / 1e3,
+      });
+      cancel = stream(call, { firstAt: at + load + compute, perToken, timing, execution, context });
+    },
+    fail: (error) => call.emit('error', error),
   });
-  stream(call, { firstAt: begin + load + compute, perToken, timing, execution, context });
+  call.on('cancelled', () => {
+    cancel();
+    leave();
+  });
   return work;
 };
 
@@ -99,7 +109,8 @@ interface Streaming {
   readonly context: ExecuteContext;
 }
 
-const stream = (call: ExecuteStream, streaming: Streaming): void => {
+/** Returns what ends it early. */
+const stream = (call: ExecuteStream, streaming: Streaming): (() => void) => {
   const { firstAt, perToken, execution, context } = streaming;
   const { outputTokens, tokenIdAt } = execution.output;
   let cancel: () => void = () => undefined;
@@ -115,7 +126,7 @@ const stream = (call: ExecuteStream, streaming: Streaming): void => {
     context.events.add({ kind: chunk.EventKind.EXECUTED, requestId: execution.request.requestId });
   };
   cancel = context.lane.at(instant(Math.ceil(firstAt)), () => step(0));
-  call.on('cancelled', () => cancel());
+  return () => cancel();
 };
 
 const resultOf = ({ timing, execution, context }: Streaming): chunk.ExecuteResult => {

@@ -2,38 +2,45 @@ import type { CancelTimer, Clock } from '@holdfast/platform';
 import { DomainError } from '@holdfast/platform';
 import { instant, seconds, type Instant } from '@holdfast/scheduling';
 
-/** Requests that wait at most. */
-const MOST_WAITING = 256;
+/** Requests that wait or run at most. */
+const MOST_REQUESTS = 256;
 
-/** One request at a time, in order of arrival: when does the next one begin? */
+/** Something that takes the lane for a while. */
+export interface LaneWork {
+  readonly micros: number;
+  /** It is its turn: when it begins, and how long it has waited, microseconds. */
+  begin(at: Instant, waitedMicros: number): void;
+  /** The lane is closed; nothing more happens. */
+  fail(error: unknown): void;
+}
+
+interface Entry {
+  readonly work: LaneWork;
+  readonly arrivedAt: Instant;
+}
+
+/** One request at a time, in order of arrival; one that leaves makes room at once. */
 export class SerialLane {
-  #freeAt: Instant = instant(0);
+  readonly #entries: Entry[] = [];
   readonly #timers = new Set<CancelTimer>();
-  #waiting = 0;
+  #stopEnd: CancelTimer = () => undefined;
 
   constructor(private readonly clock: Clock) {}
 
-  /** Requests that wait or run. */
-  get length(): number {
-    return this.#waiting;
-  }
-
-  /** Modifies state: takes the lane for some microseconds. Returns when the work begins and how long it waits. Throws QUEUE_FULL. */
-  take(micros: number): { readonly begin: Instant; readonly waited: number } {
-    if (this.#waiting >= MOST_WAITING) {
+  /** Modifies state. The work begins when the lane is free. Returns what takes it out of the lane. @throws QUEUE_FULL. */
+  take(work: LaneWork): () => void {
+    if (this.#entries.length >= MOST_REQUESTS) {
       throw new DomainError({
         kind: 'exhausted',
         reason: 'QUEUE_FULL',
-        message: `${this.#waiting} requests are in the engine; allowed: ${MOST_WAITING}`,
+        message: `${this.#entries.length} requests are in the engine; allowed: ${MOST_REQUESTS}`,
         retryAfter: seconds(1),
       });
     }
-    const now = this.clock.now();
-    const begin = instant(Math.max(now, this.#freeAt));
-    this.#freeAt = instant(begin + Math.ceil(micros));
-    this.#waiting += 1;
-    this.at(this.#freeAt, () => (this.#waiting -= 1));
-    return { begin, waited: begin - now };
+    const entry = { work, arrivedAt: this.clock.now() };
+    this.#entries.push(entry);
+    if (this.#entries[0] === entry) this.#begin(entry, entry.arrivedAt);
+    return () => this.#leave(entry, this.clock.now());
   }
 
   /** Modifies state: calls once, at an instant. */
@@ -50,8 +57,26 @@ export class SerialLane {
     return stop;
   }
 
-  /** Modifies state. Nothing fires any more. */
-  close(): void {
+  /** Modifies state. Nothing fires any more, and all work has failed. */
+  close(error: unknown): void {
     for (const cancel of [...this.#timers]) cancel();
+    for (const { work } of this.#entries.splice(0)) work.fail(error);
+  }
+
+  #begin(entry: Entry, at: Instant): void {
+    const endsAt = instant(at + Math.ceil(entry.work.micros));
+    this.#stopEnd = this.at(endsAt, () => this.#leave(entry, endsAt));
+    entry.work.begin(at, at - entry.arrivedAt);
+  }
+
+  #leave(entry: Entry, at: Instant): void {
+    const place = this.#entries.indexOf(entry);
+    if (place < 0) return;
+    this.#entries.splice(place, 1);
+    if (place > 0) return;
+    this.#stopEnd();
+    const [next] = this.#entries;
+    // One that came later than the end that is being told has not waited.
+    if (next !== undefined) this.#begin(next, instant(Math.max(at, next.arrivedAt)));
   }
 }

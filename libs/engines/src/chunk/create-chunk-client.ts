@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { chunk } from '@holdfast/contracts';
 import type { EngineLoad } from '@holdfast/scheduling';
-import type { EngineClient, WatchEvent } from '../engine-client.js';
+import type { EngineClient, GenerateCall, GenerateEvent, WatchEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
 import { pullMessages } from '../vllm/pull-messages.js';
 import { openChunkLink, type ChunkClientOptions, type ChunkLink } from './chunk-link.js';
@@ -21,17 +21,26 @@ export const createChunkClient = (options: ChunkClientOptions): ChunkEngineClien
   const { engineId, client } = link;
   const load = async (): Promise<{ readonly epoch: string; readonly load: EngineLoad }> => ({
     epoch: (await link.unary('GetStats', client, client.getStats, {})).epoch,
-    load: UNKNOWN_LOAD,
+    load: { ...NO_LOAD, runningRequests },
   });
+  let runningRequests = 0;
+  async function* generate(call: GenerateCall): AsyncGenerator<GenerateEvent, void> {
+    runningRequests += 1;
+    try {
+      yield* execute(link, call);
+    } finally {
+      runningRequests -= 1;
+    }
+  }
   const noPins = (): Promise<never> => Promise.reject(missing(engineId, 'pins'));
   return {
     info: async () => infoFromProto(engineId, await readCapabilities(link)),
-    generate: (call) => execute(link, call),
+    generate,
     pin: noPins,
     renew: noPins,
     release: noPins,
     rerank: () => Promise.reject(missing(engineId, 'ranks')),
-    listPins: async () => ({ epoch: (await readCapabilities(link)).epoch, pins: [] }),
+    listPins: noPins,
     load,
     watch: (watching) => poll(load, watching),
     tokenizerArchive: () => readArchive(link),
@@ -41,8 +50,8 @@ export const createChunkClient = (options: ChunkClientOptions): ChunkEngineClien
   };
 };
 
-/** The engine serves one request after the other and says nothing of its pool. */
-const UNKNOWN_LOAD: EngineLoad = {
+/** The engine has no paged pool, and does not say what others run there. */
+const NO_LOAD: EngineLoad = {
   freeBlocks: 0,
   evictableBlocks: 0,
   pinnedBlocks: 0,

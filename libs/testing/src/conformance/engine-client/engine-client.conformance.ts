@@ -18,7 +18,7 @@ export const engineClientConformance = (
   makeHarness: MakeEngineClientHarness,
 ): void => {
   describe(`${name}: an EngineClient`, () => {
-    group('answers', makeHarness, (harness) => generateCases(harness));
+    group('answers', makeHarness, (harness) => generateCases(harness, traits));
     group('sampling', makeHarness, (harness) => samplingCases(harness));
     group('pins', makeHarness, (harness) => (traits.pins ? pinCases(harness, traits) : noPinCases(harness)));
     group('ranks', makeHarness, (harness) => (traits.reranks ? rankCases(harness) : noRankCases(harness)));

@@ -10,6 +10,8 @@ export interface EngineClientTraits {
   readonly reranks: boolean;
   /** The harness can stop and start the engine. */
   readonly restarts: boolean;
+  /** Finds prompts' prefixes again by itself; true when absent. */
+  readonly prefixCache?: boolean;
   /** The engine sends its tokenizer. */
   readonly tokenizer: boolean;
 }
