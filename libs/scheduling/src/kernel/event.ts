@@ -42,6 +42,8 @@ export interface ProgramStarted {
   readonly priority?: number;
   /** Silence after which the program is timed out. */
   readonly idleLimit: Duration;
+  /** The program that started this one and waits for it; one that is not live counts as none. */
+  readonly parentId?: ProgramId;
   /** Tokens of the context so far; 0 for a new program. */
   readonly contextTokens: number;
   readonly turnsFinished: number;
@@ -68,7 +70,10 @@ export interface TurnSubmitted {
   readonly programId: ProgramId;
   readonly turnId: TurnId;
   readonly promptTokens: number;
-  /** Leading tokens equal to the program's context; less than the context after a compaction. */
+  /**
+   * Leading tokens equal to the program's context; less than the context after a compaction. Of a program's first turn:
+   * equal to its parent's context.
+   */
   readonly sharedTokens: number;
   readonly maxOutputTokens: number;
   /** The program will not run another turn. */

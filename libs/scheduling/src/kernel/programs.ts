@@ -11,11 +11,14 @@ import { abandonTurn } from './turns.js';
 /** Modifies state. */
 export const startProgram = (context: Context, event: ProgramStarted): void => {
   if (context.state.programs.has(event.programId)) return;
-  context.state.programs.set(event.programId, {
+  const parent = event.parentId === undefined ? null : (context.state.programs.get(event.parentId) ?? null);
+  const program: ProgramRecord = {
     programId: event.programId,
     tenantId: event.tenantId,
     programClass: event.programClass,
-    arrivedAt: event.arrivedAt,
+    arrivedAt: parent?.arrivedAt ?? event.arrivedAt,
+    parentId: parent?.programId ?? null,
+    childIds: new Set(),
     idleLimit: event.idleLimit,
     expectedTurns: event.expectedTurns ?? null,
     expectedTokens: event.expectedTokens ?? null,
@@ -31,7 +34,9 @@ export const startProgram = (context: Context, event: ProgramStarted): void => {
     gapHadToolCall: false,
     gapTold: micros(0),
     lastActivityAt: context.now,
-  });
+  };
+  context.state.programs.set(event.programId, program);
+  parent?.childIds.add(program.programId);
   emit(context, {
     type: 'scheduleTimer',
     key: timerKeys.idle(event.programId),
@@ -59,6 +64,7 @@ export const endProgram = (context: Context, event: ProgramEnded): void => {
   releasePin(context, program, 'released');
   moveHome(context.state, program, null);
   context.state.programs.delete(program.programId);
+  leaveFamily(context, program);
   emit(context, { type: 'cancelTimer', key: timerKeys.idle(program.programId) });
   context.state.idlePinned.delete(program);
   context.state.away.delete(program);
@@ -67,9 +73,25 @@ export const endProgram = (context: Context, event: ProgramEnded): void => {
   dispatchWaiting(context);
 };
 
-/** Modifies nothing but timers. Ends a program that was silent too long; otherwise looks again later. */
+/** Modifies state. Its children go on as programs of their own; its parent may be silent for its idle limit from now on. */
+const leaveFamily = ({ state, now }: Context, { programId, parentId, childIds }: ProgramRecord): void => {
+  for (const childId of childIds) {
+    const child = state.programs.get(childId);
+    if (child !== undefined) child.parentId = null;
+  }
+  const parent = parentId === null ? undefined : state.programs.get(parentId);
+  if (parent === undefined) return;
+  parent.childIds.delete(programId);
+  parent.lastActivityAt = now;
+};
+
+/**
+ * Modifies nothing but timers. Ends a program that was silent too long; otherwise looks again later. Who waits for a child
+ * is not silent: the child's own idle limit bounds that.
+ */
 export const checkIdle = (context: Context, program: ProgramRecord): void => {
-  const endsAt = after(program.turn !== null ? context.now : program.lastActivityAt, program.idleLimit);
+  const isBusy = program.turn !== null || program.childIds.size > 0;
+  const endsAt = after(isBusy ? context.now : program.lastActivityAt, program.idleLimit);
   if (endsAt <= context.now) {
     emit(context, { type: 'endProgram', programId: program.programId, outcome: 'timedOut' });
     return;

@@ -3,11 +3,13 @@ import { emit, type Context } from './context.js';
 import { livePin, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
 import type { Candidate, PoolFacts } from '../policy/admission/admission-policy.js';
 
-/** Pure. The engine that holds the program's KV and takes work, if there is one. */
-const homeEngine = (context: Context, program: ProgramRecord): EngineRecord | null => {
-  if (program.home === null) return null;
-  const engine = context.state.engines.get(program.home.engineId);
-  if (engine === undefined || engine.draining || engine.description.epoch !== program.home.epoch) return null;
+/** Pure. The engine that holds the turn's prefix and takes work, if there is one: a sub-agent's may be its parent's. */
+const homeEngine = (context: Context, { program, sharedTokens }: TurnRecord): EngineRecord | null => {
+  const parent = program.parentId === null ? undefined : context.state.programs.get(program.parentId);
+  const home = program.home ?? (sharedTokens > 0 ? parent?.home : null) ?? null;
+  if (home === null) return null;
+  const engine = context.state.engines.get(home.engineId);
+  if (engine === undefined || engine.draining || engine.description.epoch !== home.epoch) return null;
   return engine;
 };
 
@@ -67,7 +69,7 @@ export const enqueue = (context: Context, turn: TurnRecord): void => {
   const placed = placedEngine(context, turn.program);
   turn.queuedAt = context.now;
   turn.isPlaced = placed !== null;
-  turn.queue = (placed ?? homeEngine(context, turn.program))?.queue ?? context.state.sharedQueue;
+  turn.queue = (placed ?? homeEngine(context, turn))?.queue ?? context.state.sharedQueue;
   turn.queue.push(turn);
   context.state.queuedTurns += 1;
 };

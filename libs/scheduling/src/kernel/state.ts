@@ -64,7 +64,12 @@ export interface ProgramRecord {
   readonly programId: ProgramId;
   readonly tenantId: string;
   readonly programClass: string;
+  /** Of a sub-agent: its parent's, as its work is part of that one's. */
   readonly arrivedAt: Instant;
+  /** The live program that started this one. */
+  parentId: ProgramId | null;
+  /** Live programs that this one started. */
+  readonly childIds: Set<ProgramId>;
   readonly idleLimit: Duration;
   readonly expectedTurns: number | null;
   readonly expectedTokens: number | null;

@@ -116,6 +116,8 @@ const factsOf = ({ programId, tenantId, programClass, endedAt, duration }: Recor
   priority: 0,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
+  parentId: null,
+  childIds: new Set(),
   home: null,
   turn: null,
 });

@@ -134,10 +134,11 @@ export class World {
     switch (what) {
       case 'startProgram': {
         const programId = this.#name('program');
+        const parentId = flag ? program : undefined;
         this.programs.add(programId);
         return {
           type: 'programStarted', programId, tenantId: 't', programClass: 'c', arrivedAt: now,
-          idleLimit: seconds(100), contextTokens: 0, turnsFinished: 0,
+          idleLimit: seconds(100), contextTokens: 0, turnsFinished: 0, ...(parentId === undefined ? {} : { parentId }),
         }; // prettier-ignore
       }
       case 'submit': {

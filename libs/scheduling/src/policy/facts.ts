@@ -8,7 +8,12 @@ export interface ProgramFacts {
   readonly programId: ProgramId;
   readonly tenantId: string;
   readonly programClass: string;
+  /** Of a sub-agent: its parent's. */
   readonly arrivedAt: Instant;
+  /** The live program that started this one and waits for it; null: nobody does. */
+  readonly parentId: ProgramId | null;
+  /** Live programs that it started. */
+  readonly childIds: ReadonlySet<ProgramId>;
   /** Size hints of the client. */
   readonly expectedTurns: number | null;
   readonly expectedTokens: number | null;
@@ -32,6 +37,7 @@ export interface TurnFacts {
   readonly index: number;
   readonly submittedAt: Instant;
   readonly promptTokens: number;
+  /** Leading tokens equal to the program's context, or at its first turn to its parent's. */
   readonly sharedTokens: number;
   readonly isLast: boolean;
   readonly state: 'queued' | 'deferred' | 'dispatched' | 'started';

@@ -18,6 +18,7 @@ const TURN: ShapeOf<TurnFacts> = {
 const PROGRAM: ShapeOf<ProgramFacts> = {
   programId: 'any', tenantId: 'any', programClass: 'any', arrivedAt: 'any', expectedTurns: 'any', expectedTokens: 'any',
   contextTokens: 'any', turnsFinished: 'any', attainedTokens: 'any', priority: 'any', lastTurnFinishedAt: 'any', home: 'any', turn: TURN,
+  parentId: 'any', childIds: 'any',
   openToolCalls: { '*': { tool: 'any', startedAt: 'any' } },
 }; // prettier-ignore
 const ENGINE: ShapeOf<EngineFacts> = {
@@ -50,6 +51,10 @@ const show = <T>(value: T, shape: Shape, path: string): T => {
     const copy = new Map([...value].map(([key, item]) => [key, show(item, part('*'), `${path}[]`)]));
     const locked = { set: refuse('changes'), delete: refuse('changes'), clear: refuse('changes') };
     return Object.assign(copy, locked) as unknown as T;
+  }
+  if (value instanceof Set) {
+    const locked = { add: refuse('changes'), delete: refuse('changes'), clear: refuse('changes') };
+    return Object.assign(new Set(value), locked) as unknown as T;
   }
   if (Array.isArray(value)) {
     return Object.freeze(value.map((item: unknown) => show(item, part('*'), `${path}[]`))) as unknown as T;

@@ -17,6 +17,8 @@ export const aProgram = (changes: Partial<ProgramFacts> = {}): ProgramFacts => (
   priority: 0,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
+  parentId: null,
+  childIds: new Set(),
   home: null,
   turn: null,
   ...changes,

@@ -16,6 +16,8 @@ const past: PolicyFact['program'] = {
   attainedTokens: 0,
   lastTurnFinishedAt: null,
   openToolCalls: new Map(),
+  parentId: null,
+  childIds: new Set(),
   home: null,
   turn: null,
 };

@@ -84,9 +84,11 @@ export const expectedGrowthAdmission = (
     const claim = state.claims.of(program.programId);
     if (claim !== undefined && pool.engines.some((engine) => isOpen(engine, claim.engineId))) return true;
     state.claims.drop(program.programId);
-    const { tenantId, programId } = program;
+    const { tenantId, programId, parentId } = program;
     const rank = rankOf(parameters, state, candidate);
-    if (state.waiting.isNext(tenantId, rank, programId) && tryAdmit(parameters, state, candidate, pool)) return true;
+    // Whoever waits for it holds memory meanwhile: it does not stand behind those who wait for that memory.
+    const mayTry = parentId !== null || state.waiting.isNext(tenantId, rank, programId);
+    if (mayTry && tryAdmit(parameters, state, candidate, pool)) return true;
     state.waiting.add(tenantId, rank, programId);
     return false;
   },
@@ -142,6 +144,13 @@ const isOpen = (engine: EngineFacts, engineId: EngineId): boolean =>
 const capacityOf = ({ description }: EngineFacts): number =>
   description.totalBlocks === 0 ? Infinity : description.totalBlocks * description.blockTokens;
 
+/** Pure. Where the turn's prefix lies: a sub-agent's may be part of its parent's context. */
+const homeOf = ({ program, turn }: Candidate, pool: PoolFacts): ProgramFacts['home'] =>
+  program.home ?? (turn.sharedTokens > 0 ? parentOf(program, pool)?.home : null) ?? null;
+
+const parentOf = ({ parentId }: ProgramFacts, { programs }: PoolFacts): ProgramFacts | undefined =>
+  parentId === null ? undefined : programs.get(parentId);
+
 /** Modifies `state`: claims memory for the program where it may have it. */
 const tryAdmit = (
   parameters: ExpectedGrowthParameters,
@@ -149,7 +158,8 @@ const tryAdmit = (
   candidate: Candidate,
   pool: PoolFacts,
 ): boolean => {
-  const { home, programId, tenantId } = candidate.program;
+  const { programId, tenantId } = candidate.program;
+  const home = homeOf(candidate, pool);
   const engines = pool.engines.filter((engine) => !engine.draining);
   // Without engines there is nothing to wait for here: the turn may as well wait in the pool's queue.
   if (engines.length === 0) return true;
@@ -157,7 +167,7 @@ const tryAdmit = (
     ({ description }) => description.engineId === home?.engineId && description.epoch === home.epoch,
   );
   const preferred = atHome === undefined ? [roomiest(state, engines)] : [atHome, roomiest(state, engines)];
-  const chosen = preferred.find((engine) => fits(parameters, state, candidate, engine));
+  const chosen = preferred.find((engine) => fits(parameters, state, { candidate, engine, pool }));
   if (chosen === undefined) return false;
   const { promptTokens } = candidate.turn;
   const finalTokens = expectedFinal(state, candidate, chosen);
@@ -171,15 +181,32 @@ const tryAdmit = (
 const fits = (
   parameters: ExpectedGrowthParameters,
   state: ExpectedGrowthState,
-  candidate: Candidate,
-  engine: EngineFacts,
+  where: { readonly candidate: Candidate; readonly engine: EngineFacts; readonly pool: PoolFacts },
 ): boolean => {
-  const claimed = state.claims.ofEngine(engine.description.engineId);
-  if (claimed === 0) return true;
+  const { candidate, engine, pool } = where;
+  const { engineId } = engine.description;
+  const claimed =
+    state.claims.ofEngine(engineId) - lentByParent(state.claims, parentOf(candidate.program, pool), engineId);
+  if (claimed <= 0) return true;
   const { promptTokens } = candidate.turn;
   const share = candidate.program.turnsFinished === 0 ? 1 : parameters.residentGrowth;
   const growth = expectedFinal(state, candidate, engine) - promptTokens;
   return claimed + promptTokens + share * growth <= capacityOf(engine);
+};
+
+/**
+ * Pure. Tokens on the engine that the program may use though its parent claims them: the parent runs again only when it has
+ * ended. Otherwise parents that fill the memory would wait for children who wait for that memory.
+ */
+const lentByParent = (claims: Claims, parent: ProgramFacts | undefined, engineId: EngineId): number => {
+  if (parent === undefined || parent.turn !== null) return 0;
+  const claimOf = (programId: ProgramId): number => {
+    const claim = claims.of(programId);
+    return claim?.engineId === engineId ? claim.tokens : 0;
+  };
+  let lent = claimOf(parent.programId);
+  for (const childId of parent.childIds) lent -= claimOf(childId);
+  return Math.max(0, lent);
 };
 
 /** Pure. */
