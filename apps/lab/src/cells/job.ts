@@ -9,6 +9,8 @@ export interface PoolChoice {
   readonly kvScale: number;
   /** Host memory, of an engine's KV memory; absent: none. */
   readonly hostKvScale?: number;
+  /** First prompt tokens that all programs have in common; absent: none. */
+  readonly sharedPromptTokens?: number;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
   /** What the engines can carry out; absent: everything. */

@@ -39,6 +39,7 @@ export interface RawOptions {
   readonly disturb?: string;
   readonly kvScale: number;
   readonly hostKvScale: number;
+  readonly sharedPrompt: number;
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunning: number;
@@ -123,6 +124,12 @@ const withArrivals = (command: Command): Command =>
       'clients announce their size, off by exp(sigma z) (default: they do not)',
       numberFrom({ from: 0, to: 10 }),
     )
+    .option(
+      '--shared-prompt <tokens>',
+      'first prompt tokens that all programs have in common',
+      numberFrom({ from: 0, to: 1e7, isWhole: true }),
+      0,
+    )
     .option('--disturb <what>', 'something goes wrong; what it may be is listed below', disturbance);
 
 /** Modifies the command. */
@@ -163,6 +170,7 @@ export const toSettings = (raw: RawOptions): ExperimentSettings => {
     disturbance: raw.disturb ?? null,
     kvScale: raw.kvScale,
     hostKvScale: raw.hostKvScale,
+    sharedPromptTokens: raw.sharedPrompt,
     abilities: raw.abilities,
     tokenBudget: raw.tokenBudget,
     maxRunningRequests: raw.maxRunning,

@@ -47,6 +47,7 @@ const settings = (overrides: Partial<CompareSettings> = {}): CompareSettings => 
   programs: 30,
   kvScale: 0.06,
   hostKvScale: 0,
+  sharedPromptTokens: 0,
   abilities: 'full',
   tokenBudget: 8_192,
   maxRunningRequests: 256,

@@ -14,6 +14,7 @@ export const poolsOf = (settings: ExperimentSettings): readonly PoolChoice[] =>
       kvScale: settings.kvScale,
       tokenBudget: settings.tokenBudget,
       maxRunningRequests: settings.maxRunningRequests,
+      ...(settings.sharedPromptTokens === 0 ? {} : { sharedPromptTokens: settings.sharedPromptTokens }),
       ...(settings.hostKvScale === 0 ? {} : { hostKvScale: settings.hostKvScale }),
       ...(settings.abilities === 'full' ? {} : { abilities: settings.abilities }),
     })),

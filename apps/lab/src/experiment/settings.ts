@@ -22,6 +22,8 @@ export interface ExperimentSettings {
   readonly programs: number | null;
   readonly kvScale: number;
   readonly hostKvScale: number;
+  /** First prompt tokens that all programs have in common. */
+  readonly sharedPromptTokens: number;
   readonly abilities: EngineAbilities;
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;

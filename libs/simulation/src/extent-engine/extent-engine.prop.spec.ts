@@ -2,7 +2,7 @@ import { describe, expect, it } from '@jest/globals';
 import { after, instant, micros, millis, seconds, type Instant } from '@holdfast/scheduling';
 import fc from 'fast-check';
 import type { EngineModelOptions } from '../engine/engine-options.js';
-import { BlockEngine } from './block-engine.fixture.js';
+import { BlockEngine } from './block-engine.js';
 import { ExtentEngine } from './extent-engine.js';
 import type { SimulatedEngine } from './simulated-engine.js';
 

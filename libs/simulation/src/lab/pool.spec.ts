@@ -29,7 +29,10 @@ interface Run {
   readonly totals: EngineTotals;
 }
 
-const run = (abilities: EngineAbilities, { policy = 'holdfast', hostKvScale = 0 } = {}): Run => {
+const run = (
+  abilities: EngineAbilities,
+  { policy = 'holdfast', hostKvScale = 0, sharedPromptTokens = 0 } = {},
+): Run => {
   const decisions: Decision[] = [];
   const jcts: number[] = [];
   const { counters, finishedPrograms, totals } = simulate({
@@ -38,6 +41,7 @@ const run = (abilities: EngineAbilities, { policy = 'holdfast', hostKvScale = 0 
       profile: engineProfile('h100-llama-3.1-8b'),
       engines: 1,
       kvScale: 0.05,
+      sharedPromptTokens,
       hostKvScale,
       tokenBudget: 2_048,
       maxRunningRequests: 4,
@@ -72,6 +76,25 @@ describe('what engines of a pool can do', () => {
       expect(meanJctSeconds).toBeGreaterThanOrEqual(run('full').meanJctSeconds * 0.99);
     },
   );
+});
+
+describe('a prompt that programs share', () => {
+  const SHARED = 1_600;
+  const alike = run('full', { sharedPromptTokens: SHARED });
+  const apart = run('full');
+
+  it('is computed once and found by everybody else', () => {
+    expect(alike.finishedPrograms).toBe(12);
+    // Blocks of 16: the whole prompt is there for whoever comes while somebody's blocks are.
+    const saved = alike.totals.cachedTokens - apart.totals.cachedTokens;
+    expect(saved).toBeGreaterThanOrEqual(8 * SHARED);
+    expect(alike.meanJctSeconds).toBeLessThan(apart.meanJctSeconds);
+  });
+
+  it('changes nothing when it is one token: less than a block is not found', () => {
+    const { totals, meanJctSeconds } = run('full', { sharedPromptTokens: 1 });
+    expect({ totals, meanJctSeconds }).toEqual({ totals: apart.totals, meanJctSeconds: apart.meanJctSeconds });
+  });
 });
 
 describe('host memory of a pool', () => {

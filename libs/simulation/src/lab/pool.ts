@@ -1,4 +1,5 @@
 import type { EngineCapabilities } from '@holdfast/scheduling';
+import { BlockEngine } from '../extent-engine/block-engine.js';
 import { ExtentEngine } from '../extent-engine/extent-engine.js';
 import type { EngineProfile } from '../profiles/engine-profile.js';
 import { prefillCostOf } from '../profiles/step-time.js';
@@ -25,6 +26,8 @@ export interface PoolOptions {
   readonly kvScale: number;
   /** Host memory for KV, of an engine's KV blocks; absent or 0: none. */
   readonly hostKvScale?: number;
+  /** The first prompt tokens of every program are the same ones, so many; default 0. Runs take several times as long. */
+  readonly sharedPromptTokens?: number;
   /** Tokens one step may compute. */
   readonly tokenBudget: number;
   readonly maxRunningRequests: number;
@@ -47,21 +50,17 @@ const hostBlocks = (options: PoolOptions): number =>
  * @throws RangeError for options that the engine model refuses.
  */
 export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
-  const { profile, engines, tokenBudget, maxRunningRequests, abilities = 'full' } = options;
+  const { profile, engines, tokenBudget, maxRunningRequests, abilities = 'full', sharedPromptTokens = 0 } = options;
   const totalBlocks = poolBlocks(options);
   const { blockTokens, stepTime, reloadMicrosPerToken } = profile;
   const host = { blocks: hostBlocks(options), reloadMicrosPerToken };
+  const model = {
+    ...{ totalBlocks, blockTokens, maxRunningRequests, tokenBudget, stepTime, host },
+    maxPinnedFraction: 1,
+    epoch: '1',
+  };
   return Array.from({ length: engines }, (_, index) => ({
-    engine: new ExtentEngine({
-      totalBlocks,
-      blockTokens,
-      maxRunningRequests,
-      tokenBudget,
-      maxPinnedFraction: 1,
-      stepTime,
-      host,
-      epoch: '1',
-    }),
+    engine: sharedPromptTokens === 0 ? new ExtentEngine(model) : new BlockEngine(model, sharedPromptTokens),
     description: {
       engineId: `e${index + 1}`,
       epoch: '1',
