@@ -3,7 +3,7 @@ import { readHoldfast } from './holdfast.js';
 import { ParameterReader, PolicySpecError } from './parameters.js';
 import { readActiveWindow } from './admission/active-window.js';
 import type { AdmissionPolicy } from './admission/admission-policy.js';
-import { moriAdmission } from './admission/mori.js';
+import { readMori } from './admission/mori.js';
 import { readThunderagent } from './admission/thunderagent.js';
 import { readAutellix } from './ordering/autellix.js';
 import type { OrderingPolicy } from './ordering/ordering-policy.js';
@@ -95,7 +95,11 @@ const REGISTRY: Readonly<Record<string, RegistryEntry>> = {
   mori: {
     summary:
       'MORI (arXiv 2606.00866): the idlest programs leave the GPU for host memory while contexts exceed the KV pool',
-    create: () => ({ ordering: turnFcfs, retention: idlestFirstRetention, admission: moriAdmission }),
+    create: (parameters) => ({
+      ordering: turnFcfs,
+      retention: idlestFirstRetention,
+      admission: readMori(parameters),
+    }),
   },
   mars: {
     summary: 'MARS (arXiv 2604.26963), preview code: a window of active turns, short prefills first, nothing pinned',

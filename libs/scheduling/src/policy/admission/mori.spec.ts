@@ -2,11 +2,11 @@ import { describe, expect, it } from '@jest/globals';
 import { anEngine } from '../../kernel/kernel.fixture.js';
 import { someEngine } from '../policy.fixture.js';
 import { PoolFixture } from './admission.fixture.js';
-import { moriAdmission, type MoriState } from './mori.js';
+import { moriAdmission, type MoriFit, type MoriState } from './mori.js';
 
 /** One engine with so many tokens on the GPU and on the host, in blocks of one. */
-const fixtureOf = (gpu: number, host: number): PoolFixture<MoriState> => {
-  const fixture = new PoolFixture(moriAdmission, gpu);
+const fixtureOf = (gpu: number, host: number, fit: MoriFit = 'any'): PoolFixture<MoriState> => {
+  const fixture = new PoolFixture(moriAdmission(fit), gpu);
   fixture.engines = [someEngine({ description: anEngine({ totalBlocks: gpu, hostBlocks: host, blockTokens: 1 }) })];
   return fixture;
 };
@@ -67,8 +67,8 @@ describe('a GPU that is charged for more than it has', () => {
 
 describe('room on a GPU', () => {
   /** Nobody is on the GPU; kept aside are two on the host, two that wait and return, and one that is new. */
-  const aside = (gpu: number): PoolFixture<MoriState> => {
-    const fixture = fixtureOf(10_000, 10_000);
+  const aside = (gpu: number, fit: MoriFit = 'any'): PoolFixture<MoriState> => {
+    const fixture = fixtureOf(10_000, 10_000, fit);
     const contexts = { busyHost: 400, idleHost: 100, large: 500, small: 200 };
     for (const id of Object.keys(contexts)) fixture.submit(id, 10);
     for (const [id, tokens] of Object.entries(contexts)) {
@@ -91,8 +91,14 @@ describe('room on a GPU', () => {
     const promoted = (gpu: number): readonly string[] => aside(gpu).wait(6).release();
     expect(promoted(1_821)).toEqual(['busyHost', 'idleHost', 'small', 'large', 'new']);
     expect(promoted(1_820)).toEqual(['busyHost', 'idleHost', 'small', 'large']);
-    expect(promoted(1_100)).toEqual(['busyHost', 'idleHost']);
-    expect(promoted(600)).toEqual([]);
+    expect(promoted(920)).toEqual(['busyHost', 'idleHost']);
+    expect(promoted(200)).toEqual([]);
+  });
+
+  it('goes to whoever fits; strictly in order, to those before the first that does not', () => {
+    // 299 are left: too little for busyHost's 500.
+    expect(aside(400).wait(6).release()).toEqual(['idleHost']);
+    expect(aside(400, 'first').wait(6).release()).toEqual([]);
   });
 
   it('is looked at every 5 s', () => {

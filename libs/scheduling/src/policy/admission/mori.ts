@@ -3,12 +3,16 @@ import type { ProgramId } from '../../model/ids.js';
 import { seconds } from '../../model/units.js';
 import type { ProgramFacts } from '../facts.js';
 import { idlenessOf, observeIdleness, type IdlenessState } from '../idleness.js';
+import type { ParameterReader } from '../parameters.js';
 import { isAnyDeferred, type AdmissionPolicy, type Candidate, type PoolFacts } from './admission-policy.js';
 import { BUFFER_TOKENS, engineBooks, liveTokens, roomiestOf, type EngineBook } from './engine-books.js';
 import { isCheckDue, type CheckState } from './periodic-check.js';
 
 /** `leaving`: on the GPU until its turn has ended. */
 type Tier = 'gpu' | 'leaving' | 'host' | 'waiting';
+
+/** Who is promoted: all that fit, or those before the first that does not. */
+export type MoriFit = 'any' | 'first';
 
 export interface MoriState extends CheckState {
   readonly tiers: Map<ProgramId, Tier>;
@@ -18,20 +22,25 @@ export interface MoriState extends CheckState {
 /** Interval of the checks. */
 const PERIOD = seconds(5);
 
+/** Reads the parameter `fit`. */
+export const readMori = (parameters: ParameterReader): AdmissionPolicy<MoriState> =>
+  moriAdmission(parameters.choice('fit', 'any', ['any', 'first']));
+
 /**
  * MORI (arXiv 2606.00866): programs are on the GPU, on the host of the engine that computed their KV, or waiting without
  * memory. Every 5 s: while an engine is charged for more than its pool, the idlest programs leave it, those whose tool
  * runs before those with a turn, which end it first; they go to the host if their context fits there, else they wait. Then
  * the room is given to programs with a turn: those on the host, the least idle first; then those that wait, returning
- * ones before new ones, the smallest context first. Each up to the first that does not fit its engine.
+ * ones before new ones, the smallest context first.
  *
- * Choices. The paper was read as summarised by others. Idleness starts at 0.5. A turn is admitted between two checks if
+ * Choices. The paper was read as summarised by others. Whoever does not fit lets smaller ones pass (`fit=first`: nobody, on
+ * that engine). Idleness starts at 0.5. A turn is admitted between two checks if
  * nobody is kept aside and its context fits, as in ThunderAgent, whose charge of 100 tokens a program is taken, too. If
  * nobody is on a GPU the first is promoted, however large. What a tier means for blocks is the engine's: it overwrites the
  * idlest contexts first (`retention.idlest-first`), and what it overwrites goes to its host memory. So a program that
  * leaves keeps its blocks until they are needed, and nothing is copied ahead of that. Placement is the pool's.
  */
-export const moriAdmission: AdmissionPolicy<MoriState> = {
+export const moriAdmission = (fit: MoriFit): AdmissionPolicy<MoriState> => ({
   type: 'admission.mori',
   tickEvery: PERIOD,
   initialState: () => ({ tiers: new Map(), idleness: new Map(), nextCheckAt: null }),
@@ -40,16 +49,16 @@ export const moriAdmission: AdmissionPolicy<MoriState> = {
     if (fact.type === 'programEnded') state.tiers.delete(fact.program.programId);
   },
   adopt: (state, { programId }) => void state.tiers.set(programId, 'gpu'),
-  admit: (state, candidate, pool) => admit(state, candidate, pool),
+  admit: (state, candidate, pool) => admit(fit, state, candidate, pool),
   release: (state, deferred, pool) => {
     if (!isCheckDue(state, PERIOD, pool.now)) return [];
     demote(state, pool);
-    return promote(state, [...deferred], pool);
+    return promote(fit, state, [...deferred], pool);
   },
-};
+});
 
 /** Modifies `state`. */
-const admit = (state: MoriState, candidate: Candidate, pool: PoolFacts): boolean => {
+const admit = (fit: MoriFit, state: MoriState, candidate: Candidate, pool: PoolFacts): boolean => {
   const { programId } = candidate.program;
   const isFirst = !isAnyDeferred(pool);
   const before = state.tiers.get(programId);
@@ -60,7 +69,7 @@ const admit = (state: MoriState, candidate: Candidate, pool: PoolFacts): boolean
   if (tier === 'gpu' || (tier === 'leaving' && before === 'gpu')) return true;
   if (tier === undefined) state.tiers.set(programId, 'waiting');
   if (tier === 'leaving') leave(state, candidate.program, pool);
-  return isFirst && promote(state, [candidate], pool).length > 0;
+  return isFirst && promote(fit, state, [candidate], pool).length > 0;
 };
 
 /** Modifies `state`. Takes programs off GPUs that are charged for more than they have. */
@@ -103,7 +112,7 @@ const leave = (state: MoriState, program: ProgramFacts, pool: PoolFacts): void =
 };
 
 /** Modifies `state`. Gives the room on GPUs to programs with a turn. Returns them in order. */
-const promote = (state: MoriState, deferred: readonly Candidate[], pool: PoolFacts): ProgramId[] => {
+const promote = (fit: MoriFit, state: MoriState, deferred: readonly Candidate[], pool: PoolFacts): ProgramId[] => {
   const onGpu = on(state, ['gpu', 'leaving']);
   const books = engineBooks(onGpu, pool, whole);
   const places = deferred.map(({ program }) => placeOf(state, program, pool)).sort(comparePlaces);
@@ -115,7 +124,7 @@ const promote = (state: MoriState, deferred: readonly Candidate[], pool: PoolFac
     const tokens = liveTokens(program) + BUFFER_TOKENS;
     if (book === undefined || full.has(book)) continue;
     if (tokens > book.remaining && onGpu.length + promoted.length > 0) {
-      full.add(book);
+      if (fit === 'first') full.add(book);
       continue;
     }
     book.remaining -= tokens;
