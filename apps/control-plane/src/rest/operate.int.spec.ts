@@ -103,6 +103,8 @@ describe('an engine', () => {
     const added = await admin.call('POST', engines, { body: { address: '127.0.0.1:7999', kvControlAddress: null } });
     expect(added.status).toBe(201);
     expect(added.body).toMatchObject({ engineId: '127.0.0.1:7999', isAttached: true, isDraining: false });
+    expect(added.body.samplingFeatures).toEqual(expect.arrayContaining(['logprobs', 'penalties']));
+    expect(added.body.samplingFeatures).not.toContain('jsonSchema');
     const path = `${engines}/127.0.0.1:7999`;
     const etag = (await admin.get(path)).headers.get('etag') ?? '';
     const drained = await admin.call('PUT', `${path}/drain`, {

@@ -1,3 +1,4 @@
+import { SAMPLING_FEATURES } from '@holdfast/engines';
 import type { EngineView } from '@holdfast/scheduling';
 import { z } from 'zod';
 import type { EngineStanding } from '../../engines/engine-registry.js';
@@ -55,6 +56,10 @@ const engineSchema = named(
     capabilities: z
       .strictObject({ pins: z.boolean(), softPins: z.boolean(), ordersByRank: z.boolean(), reranks: z.boolean() })
       .nullable(),
+    samplingFeatures: z
+      .array(z.enum(SAMPLING_FEATURES))
+      .nullable()
+      .meta({ description: 'Sampling that it understands beside lengths, temperature and seed; it refuses the rest.' }),
     totalBlocks: count.nullable(),
     blockTokens: count.nullable(),
     maxRunningRequests: count.nullable(),
@@ -115,12 +120,29 @@ const descriptionJson = (
   info: EngineStanding['info'],
 ): Pick<
   z.output<typeof engineSchema>,
-  'kind' | 'version' | 'epoch' | 'capabilities' | 'totalBlocks' | 'blockTokens' | 'maxRunningRequests'
+  | 'kind'
+  | 'version'
+  | 'epoch'
+  | 'capabilities'
+  | 'samplingFeatures'
+  | 'totalBlocks'
+  | 'blockTokens'
+  | 'maxRunningRequests'
 > => {
   if (info === null) return nothingSaid;
   const { epoch, capabilities, totalBlocks, blockTokens, maxRunningRequests } = info.description;
   const { kind, version } = info;
-  return { kind, version, epoch, capabilities: { ...capabilities }, totalBlocks, blockTokens, maxRunningRequests };
+  const samplingFeatures = [...info.samplingFeatures];
+  return {
+    kind,
+    version,
+    epoch,
+    capabilities: { ...capabilities },
+    samplingFeatures,
+    totalBlocks,
+    blockTokens,
+    maxRunningRequests,
+  };
 };
 
 const nothingSaid = {
@@ -128,6 +150,7 @@ const nothingSaid = {
   version: null,
   epoch: null,
   capabilities: null,
+  samplingFeatures: null,
   totalBlocks: null,
   blockTokens: null,
   maxRunningRequests: null,
