@@ -1,4 +1,5 @@
 /** What the service tells a client beside the answer itself. */
+import type { program as wire } from '@holdfast/contracts';
 import { between, toMillisCeil } from '@holdfast/scheduling';
 import { ownId } from '../identity/tenant-ids.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
@@ -22,6 +23,9 @@ export const dispatchHeaders = ({ tenantId, turn }: TenantTurn): Record<string, 
 export const resultHeaders = (asked: TenantTurn, result: TurnResult): Record<string, string> => ({
   ...dispatchHeaders(asked),
   'x-holdfast-cached-tokens': String(result.cachedTokens),
+  ...(asked.turn.chunkUse === null
+    ? {}
+    : { 'x-holdfast-chunk-reused-tokens': String(asked.turn.chunkUse.reusedTokens) }),
   ...(result.pin === null ? {} : { 'x-holdfast-pinned-tokens': String(result.pin.pinnedTokens) }),
 });
 
@@ -33,5 +37,15 @@ export const resultFacts = ({ tenantId, turn }: TenantTurn, result: TurnResult):
     cached_tokens: result.cachedTokens,
     recomputed_tokens: result.recomputedTokens,
     pinned_tokens: result.pin?.pinnedTokens ?? 0,
+    ...(turn.chunkUse === null ? {} : { chunks: chunkFacts(turn.chunkUse) }),
   },
+});
+
+const chunkFacts = (use: wire.ChunkUse): object => ({
+  reused_tokens: use.reusedTokens,
+  recomputed_tokens: use.recomputedTokens,
+  computed_tokens: use.computedTokens,
+  reused_chunks: use.reusedChunks,
+  recompute_share: use.recomputeShare,
+  reason: use.reason,
 });

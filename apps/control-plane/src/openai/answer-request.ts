@@ -40,6 +40,7 @@ export interface Question {
   /** The turn's input, given what the program knows already. */
   readonly inputFor: (claim: LaneClaim) => NonNullable<wire.RunTurnRequest['input']>;
   readonly sampling: wire.Sampling;
+  readonly chunks: readonly wire.Chunk[];
   /** Field of the request that asks for a form of the answer; null when none does. */
   readonly formField: string | null;
   /** No later request belongs to its program. */
@@ -78,7 +79,7 @@ export const answerRequest = async (context: AnswerContext, asked: Asked, questi
       input: question.inputFor(claim),
       sampling: question.sampling,
       last: question.isOnlyTurn,
-      chunks: [],
+      chunks: [...question.chunks],
     };
     relay(context, { asked, question, claim, turn: await runTurn(services, request, asked.caller), model });
   } catch (error) {

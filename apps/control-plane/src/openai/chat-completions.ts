@@ -6,6 +6,7 @@ import type { LaneClaim } from './claim-lane.js';
 import { beginInferred } from './inferred-tool-calls.js';
 import { chainOf, chainStart } from './message-chain.js';
 import { answerShape, type AnswerShape, type CallableTool } from './structured-output.js';
+import { wireChunks } from './request-chunks.js';
 import { samplingOf, toolsJsonOf, wireMessages } from './wire-turn.js';
 
 /** `POST /v1/chat/completions` as a turn. Pure but for what the question does when it is answered. */
@@ -29,6 +30,7 @@ export const chatQuestion = (context: AnswerContext, asked: Asked, request: Chat
       logprobs: request.logprobs === true ? (request.top_logprobs ?? 0) : undefined,
       form: shape?.form,
     }),
+    chunks: wireChunks(request.holdfast),
     formField: shape?.field ?? null,
     isOnlyTurn: false,
     form: chatForm,

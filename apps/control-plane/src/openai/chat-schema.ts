@@ -1,6 +1,7 @@
 /** What requests of the OpenAI form must look like. Fields that change no answer are taken and ignored. */
 import { invalidFields } from '@holdfast/platform';
 import { z } from 'zod';
+import { holdfastMember } from './request-chunks.js';
 import { responseFormat, structuredOutputs } from './structured-output.js';
 
 const textPart = z.object({ type: z.literal('text', 'text'), text: z.string('a string') });
@@ -95,6 +96,7 @@ const chatSchema = z
     parallel_tool_calls: z.boolean('true or false').nullish(),
     logprobs: z.boolean('true or false').nullish(),
     top_logprobs: candidates.nullish(),
+    holdfast: holdfastMember,
     functions: z.undefined('absent (deprecated; send tools instead)').optional(),
     function_call: z.undefined('absent (deprecated; send tool_choice instead)').optional(),
   })
@@ -143,6 +145,7 @@ const completionSchema = z.object({
   echo: only(false, 'absent or false'),
   logprobs: candidates.nullish(),
   suffix: z.union([z.null(), z.literal('')], 'absent or empty').optional(),
+  holdfast: z.undefined('absent: chunks stand among messages').optional(),
 });
 
 /** A request of `POST /v1/chat/completions`. */

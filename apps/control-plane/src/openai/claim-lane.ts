@@ -118,6 +118,7 @@ const newLane = async (context: LaneContext, request: LaneRequest, name: string)
       name: request.session?.value.slice(0, 200) ?? '',
       model: '',
       programClass: request.programClass,
+      parentProgramId: '',
       idleLimit: durationToProto(idleLimit),
     };
     await openProgram(services, program, { tenantId, caller, ...id });

@@ -35,6 +35,7 @@ export const completionQuestion = async (
       logprobs: request.logprobs,
       form: shape?.form,
     }),
+    chunks: [],
     formField: shape?.field ?? null,
     isOnlyTurn: asked.session === null,
     form: completionForm,

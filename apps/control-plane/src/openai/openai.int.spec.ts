@@ -255,6 +255,41 @@ describe('log probabilities', () => {
   });
 });
 
+describe('chunks beside the messages', () => {
+  const chunks = [
+    { id: 'p-1', text: 'The lighthouse is grey.', source: 'guide', source_version: '3' },
+    { id: 'p-2', text: 'The heron waits.', source: 'guide' },
+  ];
+  const messages = [say('system', 'Answer briefly.'), say('user', 'What colour?')];
+
+  it('stand behind the system message of their turn, and are no part of the conversation', async () => {
+    const bare = await chat(base, { messages, max_tokens: 4 }, { 'x-session-id': 'without' });
+    const answer = await chat(base, { messages, max_tokens: 4, holdfast: { chunks } });
+    const tokensOf = ({ body }: { readonly body: unknown }): number =>
+      (body as { usage: { prompt_tokens: number } }).usage.prompt_tokens;
+    // Bytes are tokens here; two line breaks stand before the first chunk and behind each.
+    const added = chunks.reduce((sum, { text }) => sum + text.length + 2, 2);
+    expect(tokensOf(answer) - tokensOf(bare)).toBe(added);
+    expect(answer.headers.get('x-holdfast-chunk-reused-tokens')).toBe('0');
+    expect(bare.headers.get('x-holdfast-chunk-reused-tokens')).toBeNull();
+    const next = [...messages, say('assistant', textOf(answer.body)), say('user', 'And then?')];
+    const second = await chat(base, { messages: next, max_tokens: 4 });
+    expect(second.headers.get('x-holdfast-program')).toBe(answer.headers.get('x-holdfast-program'));
+  });
+
+  it('are told what they cost at the end of a stream', async () => {
+    const { chunks: events } = await eventsOf(base, { messages, max_tokens: 4, stream: true, holdfast: { chunks } });
+    expect(events.at(-1)).toMatchObject({
+      holdfast: { chunks: { reused_tokens: 0, reused_chunks: 0, reason: expect.stringContaining('prefixes only') } },
+    });
+  });
+
+  it('are refused where there are no messages', async () => {
+    const answer = await complete(base, { prompt: 'x', holdfast: { chunks } });
+    expect([answer.status, answer.body]).toMatchObject([400, { error: { param: 'holdfast' } }]);
+  });
+});
+
 describe('what is wrong', () => {
   const messages = [say('user', 'x')];
   it.each([
@@ -271,6 +306,13 @@ describe('what is wrong', () => {
     ['a bias of a token that is none', { messages, logit_bias: { 999_999: 1 } }, 400, 'logit_bias[0]'],
     ['a penalty out of range', { messages, presence_penalty: 3 }, 400, 'presence_penalty'],
     ['a temperature out of range', { messages, temperature: 3 }, 400, 'temperature'],
+    [
+      'a chunk without a source',
+      { messages, holdfast: { chunks: [{ id: 'a', text: 'x' }] } },
+      400,
+      'holdfast.chunks[0].source',
+    ],
+    ['an extension that is none', { messages, holdfast: { chunk: [] } }, 400, 'holdfast'],
     ['another model', { messages, model: 'gpt-5' }, 404, 'model'],
     ['a prompt that is too long', { messages: [say('user', 'x'.repeat(9_000))] }, 400, 'conversation'],
   ])('is named for %s', async (_, request, status, param) => {
