@@ -109,6 +109,34 @@ describe('the KV of chunks', () => {
     expect(stored.filter(({ foundation }) => foundation === 'system').length).toBeGreaterThanOrEqual(3);
   });
 
+  it('is reused for clients of the OpenAI API, who send chunks beside the messages', async () => {
+    const tenant = await world.tenant('openai');
+    const url = `http://${world.services.httpAddress}/v1`;
+    const models = await fetch(`${url}/models`, { headers: { authorization: `Bearer ${tenant.key}` } });
+    const model = ((await models.json()) as { data: { id: string }[] }).data[0]!.id;
+    const ask = async (names: string): Promise<string | null> => {
+      const response = await fetch(`${url}/chat/completions`, {
+        method: 'POST',
+        headers: { authorization: `Bearer ${tenant.key}`, 'content-type': 'application/json' },
+        body: JSON.stringify({
+          model,
+          max_tokens: 2,
+          messages: [{ role: 'user', content: 'What do they say?' }],
+          holdfast: { chunks: passages(names).map(({ id, text, source }) => ({ id, text, source })) },
+        }),
+      });
+      expect(response.status).toBe(200);
+      return response.headers.get('x-holdfast-chunk-reused-tokens');
+    };
+    expect(await ask('abc')).toBe('0');
+    const total = await until(
+      () => ask('abc'),
+      (tokens) => tokens !== '0',
+    );
+    expect(Number(total)).toBeGreaterThan(1_000);
+    expect(Number(await ask('cab'))).toBeGreaterThan(Number(total) / 2);
+  });
+
   it('goes with its source version, and so does what was computed in its sight', async () => {
     const tenant = await world.tenant('editor');
     const mixed = [...passages('a', { source: 'wiki' }), ...passages('bc')];
