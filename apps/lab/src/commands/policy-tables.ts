@@ -46,7 +46,7 @@ export const policyTables = async (
   }
 };
 
-/** Says of each section of the document whether its figures come from the code as it is. Returns how many do not. */
+/** Says of each section of the document whether its figures come from this code. Returns how many do not. */
 export const checkPolicyTables = (markdown: string, output: NodeJS.WritableStream): number => {
   const written = new Map(readSections(markdown).map((section) => [section.name, section]));
   const code = shortCode();
@@ -91,7 +91,10 @@ const save = (markdown: string, section: Written): void => {
   writeWhole(markdown, writeDocument(SECTIONS.flatMap(({ name }) => all.get(name) ?? [])));
 };
 
-/** Commit of the checkout, with `+` if the code differs from it. Throws a UsageError where there is none. */
+/** What `codeDigest` covers. */
+const FIGURE_SOURCES = ['libs/scheduling/src', 'libs/simulation/src', 'apps/lab/src/cells', 'apps/lab/src/measure'];
+
+/** Commit of the checkout, with `+` if what the figures come from differs from it. Throws a UsageError where there is none. */
 const currentCommit = (): string => {
   const git = (...words: string[]): string => {
     try {
@@ -101,15 +104,6 @@ const currentCommit = (): string => {
     }
   };
   const top = git('rev-parse', '--show-toplevel');
-  const changed = git(
-    '-C',
-    top,
-    'status',
-    '--porcelain',
-    '--',
-    'libs/scheduling/src',
-    'libs/simulation/src',
-    'apps/lab/src',
-  );
+  const changed = git('-C', top, 'status', '--porcelain', '--', ...FIGURE_SOURCES);
   return `${git('rev-parse', '--short', 'HEAD')}${changed === '' ? '' : '+'}`;
 };

@@ -4,7 +4,7 @@ import { AGENTCGROUP, type Found, type Section } from './section.js';
 import { OWN, ratioText, secondsText } from './tables.js';
 
 const LEVELS = ['full', 'order', 'stock'] as const;
-const LOADS = [0.6, 0.8, 0.95] as const;
+const LOADS = [0.8, 0.95] as const;
 const MANY_SEEDS = 16;
 
 const compared = (level: string): string =>

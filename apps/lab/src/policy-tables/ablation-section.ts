@@ -18,8 +18,8 @@ export const ablationSection: Section = {
   name: 'ablation',
   title: 'What each rule brings',
   compares: {
-    agentcgroup: `${AGENTCGROUP} --load 0.5,0.8,0.95,1.2 --policies ${POLICIES}`,
-    weka: `${WEKA} --gap-cap 3600s --load 0.8,1.5 --seeds 2 --policies ${POLICIES}`,
+    agentcgroup: `${AGENTCGROUP} --load 0.8,0.95,1.2 --policies ${POLICIES}`,
+    weka: `${WEKA} --gap-cap 3600s --load 1.5 --seeds 2 --policies ${POLICIES}`,
   },
   write: ({ cells }) => {
     const reasons = new Map<string, string>(VARIANTS.map(([parameter, reason]) => [`${OWN}:${parameter}`, reason]));

@@ -3,7 +3,7 @@ import { markdownTable } from '../fidelity/markdown.js';
 import { AGENTCGROUP, WEKA, type Section } from './section.js';
 import { OWN } from './tables.js';
 
-const POLICIES = `vllm-fcfs,continuum,infinite-pin,${OWN}`;
+const POLICIES = `vllm-fcfs,continuum,${OWN}`;
 
 export const KNEES = {
   agentcgroup: `${AGENTCGROUP} --policies ${POLICIES}`,

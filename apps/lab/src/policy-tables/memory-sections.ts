@@ -6,9 +6,9 @@ import { figureTable, jctTable } from './tables.js';
 const LONG_RIVALS = RIVALS.replace('ttl=120s', 'ttl=300s');
 
 export const HALF_AUTONOMOUS = `${AGENTCGROUP} --kv-scale 0.5 --load 0.3,0.8,0.95 --policies ${RIVALS}`;
-export const HALF_PEOPLE_CAPPED = `${WEKA} --kv-scale 0.5 --load 0.8,0.95,1.2 --policies ${RIVALS}`;
-export const LONG_AUTONOMOUS = `${AGENTCGROUP} --gap-cap 3600s --load 0.8,0.95 --policies ${LONG_RIVALS}`;
-export const PEOPLE = `${WEKA} --gap-cap 3600s --load 0.8,0.95,1.5 --policies ${LONG_RIVALS},infinite-kv`;
+export const HALF_PEOPLE_CAPPED = `${WEKA} --kv-scale 0.5 --load 0.95,1.2 --policies ${RIVALS}`;
+export const LONG_AUTONOMOUS = `${AGENTCGROUP} --gap-cap 3600s --load 0.95 --policies ${LONG_RIVALS}`;
+export const PEOPLE = `${WEKA} --gap-cap 3600s --load 0.8,1.5 --policies ${LONG_RIVALS},infinite-kv`;
 
 /** Half the memory; loads are of that engine. */
 export const halfMemorySection: Section = {

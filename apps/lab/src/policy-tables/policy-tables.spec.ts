@@ -40,7 +40,7 @@ const foundBy = (
     return cellsOf(policies, loads, factor);
   },
   knee: () =>
-    ['vllm-fcfs', 'continuum', 'infinite-pin', 'holdfast'].map((policy) => ({
+    ['vllm-fcfs', 'continuum', 'holdfast'].map((policy) => ({
       ...{ trace: 't', engine: 'e', engines: 1, policy, programsPerHour: 90, meanJctSeconds: [] },
       sustainableLoad: policy === 'holdfast' ? 0.4 * factor : 0.4,
     })) satisfies KneeRow[],

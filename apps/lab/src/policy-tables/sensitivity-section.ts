@@ -3,7 +3,7 @@ import { ratioOf } from './cells.js';
 import { AGENTCGROUP, type Found, type Section } from './section.js';
 import { jctTable, OWN, ratioText } from './tables.js';
 
-const POLICIES = `continuum,infinite-pin,${OWN}`;
+const POLICIES = `infinite-pin,${OWN}`;
 const LOADS = [0.8, 0.95] as const;
 const SHARE = 0.1;
 
