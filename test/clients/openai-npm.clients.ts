@@ -12,6 +12,10 @@ const hello: ChatCompletionMessageParam[] = [
   { role: 'user', content: 'Say something.' },
 ];
 
+const logprobsOf = (
+  choices: readonly { readonly logprobs?: OpenAI.ChatCompletion.Choice.Logprobs | null }[],
+): readonly OpenAI.ChatCompletionTokenLogprob[] => choices[0]?.logprobs?.content ?? [];
+
 describe('the openai package for Node', () => {
   it('gets the same text whole and streamed, with usage', async () => {
     const whole = await client.chat.completions.create({ model, messages: hello, max_tokens: 60 });
@@ -83,6 +87,27 @@ describe('the openai package for Node', () => {
     expect((await client.models.retrieve(model)).owned_by).toBe('holdfast');
   });
 
+  it('reads log probabilities, whole and streamed', async () => {
+    const ask = { model, messages: hello, max_tokens: 12, logprobs: true, top_logprobs: 3 };
+    const { choices: answers } = await client.chat.completions.create(ask);
+    const told = logprobsOf(answers);
+    expect(told.map(({ token }) => token).join('')).toBe(answers[0]?.message.content);
+    expect(told.every(({ logprob, top_logprobs: top }) => logprob < 0 && top.length === 3)).toBe(true);
+    const streamed: OpenAI.ChatCompletionTokenLogprob[] = [];
+    for await (const { choices } of await client.chat.completions.create({ ...ask, stream: true })) {
+      streamed.push(...logprobsOf(choices));
+    }
+    expect(streamed).toEqual(told);
+    const completion = await client.completions.create({ model, prompt: 'once upon', max_tokens: 8, logprobs: 2 });
+    expect(completion.choices[0]?.logprobs?.tokens?.join('')).toBe(completion.choices[0]?.text);
+  });
+
+  it('gets one call of a tool where it wants no more', async () => {
+    const ask = { model, messages: hello, tools: openAiTools.map((tool) => structuredClone(tool)) };
+    const { choices } = await client.chat.completions.create({ ...ask, parallel_tool_calls: false });
+    expect(choices[0]?.message.tool_calls).toHaveLength(1);
+  });
+
   it('throws its own errors, with codes to act on', async () => {
     const failure = async (call: Promise<unknown>): Promise<APIError> => {
       const thrown = await call.then(
@@ -99,16 +124,20 @@ describe('the openai package for Node', () => {
       await failure(ask({ model: 'gpt-5' })),
       await failure(ask({ messages: [{ role: 'user', content: 'x'.repeat(served.maxContextTokens) }] })),
       await failure(ask({ n: 2 })),
+      // A simulated engine follows no grammar.
+      await failure(ask({ response_format: { type: 'json_object' } })),
       await failure(stranger.models.list()),
     ];
     expect(errors.map(({ code }) => code)).toEqual([
       'model_not_found',
       'context_length_exceeded',
       'field_invalid',
+      'engine_capability_missing',
       'invalid_api_key',
     ]);
     expect(errors.map((error) => error.constructor)).toEqual([
       NotFoundError,
+      BadRequestError,
       BadRequestError,
       BadRequestError,
       AuthenticationError,
