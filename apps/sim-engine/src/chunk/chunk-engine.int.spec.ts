@@ -293,6 +293,20 @@ describe('a simulated engine that reuses chunks', () => {
     }
   });
 
+  it('refuses sampling that its wire has no field for, instead of ignoring it', async () => {
+    const events = client.generate({
+      requestId: 'r',
+      promptIds: Uint32Array.from(TAIL),
+      sampling: { maxTokens: 4, topP: 0.5, stop: ['END'], temperature: 0.7 },
+      hints: { programId: 'p', turn: 0, programArrivedAt: instant(0), rank: 0, bid: 0, isLast: false },
+      signal: new AbortController().signal,
+    });
+    await expect(events[Symbol.asyncIterator]().next()).rejects.toMatchObject({
+      reason: 'ENGINE_CAPABILITY_MISSING',
+      fieldViolations: [{ field: 'sampling.top_p' }, { field: 'sampling.stop' }],
+    });
+  });
+
   it('cannot be reached once it has stopped', async () => {
     await engine.close();
     await expect(client.checkHealth()).rejects.toMatchObject({ reason: 'ENGINE_UNREACHABLE' });
