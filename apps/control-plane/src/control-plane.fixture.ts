@@ -259,7 +259,15 @@ const failureOf = (error: ServiceError): CallFailure => {
 };
 
 const emptyRequests: { readonly [Method in UnaryMethod]: RequestOf<Method> } = {
-  startProgram: { requestId: '', programId: '', name: '', model: '', programClass: '', idleLimit: undefined },
+  startProgram: {
+    requestId: '',
+    programId: '',
+    name: '',
+    model: '',
+    programClass: '',
+    parentProgramId: '',
+    idleLimit: undefined,
+  },
   beginToolCall: { requestId: '', programId: '', toolCallId: '', tool: '', command: '', timeout: undefined },
   endToolCall: { requestId: '', programId: '', toolCallId: '', outcome: 0 },
   endProgram: { requestId: '', programId: '', outcome: 0, message: '' },

@@ -17,6 +17,8 @@ export interface StartOptions {
   readonly name?: string;
   /** Kind of program ("swe-agent"): programs of one class behave alike, so they share predictions. */
   readonly programClass?: string;
+  /** For a sub-agent: id of the live program that starts it and waits for it. An unset class is its parent's. */
+  readonly parentProgramId?: string;
   /** Turns expected in all, if known. */
   readonly expectedTurns?: number;
   /** Tokens expected in all, prompt and output, as far as they must be computed. */
@@ -184,6 +186,7 @@ const startRequest = (options: StartOptions): wire.StartProgramRequest => {
     name: options.name ?? '',
     model: options.model ?? '',
     programClass: options.programClass ?? '',
+    parentProgramId: options.parentProgramId ?? '',
     expectedTurns: options.expectedTurns,
     expectedTokens: expectedTokens === undefined ? undefined : BigInt(Math.ceil(expectedTokens)),
     idleLimit: idleLimitMs === undefined ? undefined : durationToProto(Math.round(idleLimitMs * 1_000)),

@@ -31,6 +31,8 @@ export interface ProgramInfo {
   readonly outputTokens: number;
   /** Engine that holds its KV, if any. */
   readonly engineId?: string;
+  /** The program that started it, if one did. */
+  readonly parentProgramId?: string;
 }
 
 /** KV that is held for a program. */
@@ -78,6 +80,7 @@ export function programInfoFromProto(program: wire.Program | undefined): Program
     contextTokens,
     endedAt,
     engineId,
+    parentProgramId,
     ...rest
   } = program ?? wire.Program.create();
   return {
@@ -96,6 +99,7 @@ export function programInfoFromProto(program: wire.Program | undefined): Program
     recomputedTokens: Number(rest.recomputedTokens),
     outputTokens: Number(rest.outputTokens),
     ...(engineId === '' ? {} : { engineId }),
+    ...(parentProgramId === '' ? {} : { parentProgramId }),
   };
 }
 

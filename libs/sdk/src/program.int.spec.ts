@@ -31,6 +31,7 @@ describe('run', () => {
       expectedTokens: 50_000,
       idleLimitMs: 1_500,
       programId: 'mine',
+      parentProgramId: 'its-parent',
     };
     const result = await service.client().run(options, async (program) => {
       expect(program.id).toBe('p1');
@@ -44,6 +45,7 @@ describe('run', () => {
         name: 'fix-issue-412',
         model: 'model-x',
         programClass: 'swe-agent',
+        parentProgramId: 'its-parent',
         expectedTurns: 12,
         expectedTokens: 50_000n,
         idleLimit: { seconds: 1n, nanos: 500_000_000 },

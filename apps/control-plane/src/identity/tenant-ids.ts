@@ -8,11 +8,11 @@ import { DEFAULT_TENANT, isService, type Identity } from './identity.js';
 /** Occurs in no id that a caller may choose, and needs no escape in a URL. */
 const SEPARATOR = '~';
 
-/** Pure. The service's id of what `tenantId` calls `id`. */
-export const scopedId = (tenantId: string, id: string): string => {
+/** Pure. The service's id of what `tenantId` calls `id`; `field` is where it was given. */
+export const scopedId = (tenantId: string, id: string, field = 'program_id'): string => {
   if (id.includes(SEPARATOR)) {
     const description = `is ${JSON.stringify(id)}; allowed: 1 to 128 characters of A-Z a-z 0-9 . _ : -`;
-    throw invalidFields([{ field: 'program_id', description }]);
+    throw invalidFields([{ field, description }]);
   }
   return tenantId === DEFAULT_TENANT || id === '' ? id : `${tenantId}${SEPARATOR}${id}`;
 };

@@ -12,6 +12,8 @@ export interface ProgramFacts {
   readonly name: string;
   readonly model: string;
   readonly programClass: string;
+  /** The program that started it, which may have ended since. */
+  readonly parentId?: ProgramId;
   readonly startedAt: Instant;
   readonly idleLimit: Duration;
   readonly expectedTurns?: number;

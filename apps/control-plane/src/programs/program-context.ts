@@ -43,6 +43,11 @@ export class ProgramContext {
     return this.#lay(shared, new Uint32Array(ids).subarray(shared));
   }
 
+  /** Pure. Leading tokens that a prompt shares with the context. */
+  sharedWith(ids: ArrayLike<number>): number {
+    return this.#ids.sharedPrefix(ids);
+  }
+
   /** Modifies state. The turn's output follows its prompt. */
   commit(outputIds: Uint32Array): void {
     this.#ids.append(outputIds);

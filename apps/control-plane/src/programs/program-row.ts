@@ -9,6 +9,7 @@ export const programRowOf = (program: LiveProgram, view: ProgramView | null, poo
   return {
     ...facts,
     priority: program.priority,
+    parentId: facts.parentId ?? null,
     expectedTurns: facts.expectedTurns ?? null,
     expectedTokens: facts.expectedTokens ?? null,
     poolId,

@@ -18,6 +18,9 @@ const states = {
 export const stateOf = (program: LiveProgram, view: ProgramView | null): StoredProgramState =>
   program.end?.outcome ?? view?.phase ?? 'idle';
 
+const parentOf = ({ tenantId, parentId }: Pick<ProgramRow, 'tenantId' | 'parentId'>): string =>
+  parentId == null ? '' : ownId(tenantId, parentId);
+
 /** Pure. A program in memory, as the wire says it. `view` is the kernel's, null after the end. */
 export const liveProgramToProto = (program: LiveProgram, view: ProgramView | null): wire.Program => ({
   programId: ownId(program.facts.tenantId, program.programId),
@@ -35,6 +38,7 @@ export const liveProgramToProto = (program: LiveProgram, view: ProgramView | nul
   outputTokens: BigInt(program.counts.outputTokens),
   engineId: view?.engineId ?? '',
   recomputedTokens: BigInt(program.counts.recomputedTokens),
+  parentProgramId: parentOf(program.facts),
 });
 
 /** Pure. A stored program, as the wire says it. */
@@ -54,6 +58,7 @@ export const programRowToProto = (row: ProgramRow): wire.Program => ({
   outputTokens: BigInt(row.outputTokens),
   engineId: row.engineId ?? '',
   recomputedTokens: BigInt(row.recomputedTokens),
+  parentProgramId: parentOf(row),
 });
 
 /** Pure. The stored states that a wire filter names. Undefined for a state that no program can have. */

@@ -132,6 +132,7 @@ export const requestSchemas: Readonly<Record<RequestName, z.ZodType>> = {
     name: text(0, 200),
     model: text(0, 256),
     programClass: text(0, 100),
+    parentProgramId: z.union([z.literal(''), programId], 'empty, or 1 to 128 characters of A-Z a-z 0-9 . _ : -'),
     expectedTurns: number({ min: 1, max: 2 ** 31 - 1 }).optional(),
     expectedTokens: z
       .bigint()

@@ -38,6 +38,7 @@ const revive = (stored: Omit<StoredProgram, 'context'>, context: Uint32Array): L
     programClass: row.programClass,
     startedAt: row.startedAt,
     idleLimit: row.idleLimit,
+    ...(row.parentId == null ? {} : { parentId: row.parentId }),
     ...(row.expectedTurns == null ? {} : { expectedTurns: row.expectedTurns }),
     ...(row.expectedTokens == null ? {} : { expectedTokens: row.expectedTokens }),
   };

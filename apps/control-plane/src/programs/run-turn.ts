@@ -120,6 +120,12 @@ const prepare = async (services: ProgramServices, program: LiveProgram, turn: Li
   if (turn.isText) await services.text.load();
 };
 
+/** Pure. Leading tokens of a program's first prompt that are its parent's as well; 0 while that one's context is spilled. */
+const sharedWithParent = ({ book }: ProgramServices, { facts, counts, prompt }: LiveProgram): number => {
+  if (facts.parentId === undefined || counts.turnsFinished > 0 || prompt === null) return 0;
+  return book.live(facts.parentId)?.context?.sharedWith(prompt.promptIds) ?? 0;
+};
+
 const begin = (
   services: ProgramServices,
   program: LiveProgram,
@@ -144,7 +150,7 @@ const begin = (
       programId: program.programId,
       turnId: turn.turnId,
       promptTokens: laid.prompt.promptIds.length,
-      sharedTokens: laid.prompt.sharedTokens,
+      sharedTokens: Math.max(laid.prompt.sharedTokens, sharedWithParent(services, program)),
       maxOutputTokens: turn.plan.sampling.maxTokens,
       isLast: turn.plan.isLast,
     });

@@ -8,6 +8,7 @@ import type { CallerTrace } from '../telemetry/caller-trace.js';
 import { ProgramTrace } from '../telemetry/program-trace.js';
 import { LiveProgram, type ProgramFacts } from './live-program.js';
 import { ProgramContext } from './program-context.js';
+import { parentOf } from './parent-program.js';
 import { noEngineYet, requestIdReused, writesBehind } from './program-errors.js';
 import type { ProgramServices } from './program-services.js';
 import { liveProgramToProto } from './program-to-proto.js';
@@ -95,7 +96,8 @@ export type ProgramToOpen = Omit<wire.StartProgramRequest, 'requestId'>;
  * Modifies state: the program is there. It is durable with its first rows, a moment later: for callers to whom a program
  * that was lost with the process is no loss. With an unused id nothing is waited for once the tenant's limits are known.
  *
- * @throws DomainError MODEL_NOT_FOUND, PROGRAM_EXISTS, QUOTA_EXCEEDED; what new work is refused for.
+ * @throws DomainError MODEL_NOT_FOUND, PROGRAM_EXISTS, QUOTA_EXCEEDED; of the parent PROGRAM_NOT_FOUND, PROGRAM_ENDED,
+ * FIELD_INVALID; what new work is refused for.
  */
 export const openProgram = async (
   services: ProgramServices,
@@ -109,13 +111,15 @@ export const openProgram = async (
   services.requireOpen();
   if (services.journal.isSaturated) throw writesBehind(services.journal.depth);
   services.quotas.requireProgram(tenantId, services.book.liveOf(tenantId));
+  const parent = parentOf(services, request, tenantId);
   const startedAt = services.pool.now();
   const facts: ProgramFacts = {
     programId,
     tenantId,
     name: request.name,
     model: modelOf(services, request.model),
-    programClass: request.programClass,
+    programClass: request.programClass === '' && parent !== null ? parent.facts.programClass : request.programClass,
+    ...(parent === null ? {} : { parentId: parent.programId }),
     startedAt,
     idleLimit:
       request.idleLimit === undefined ? services.limits.idleLimit : micros(durationFromProto(request.idleLimit)),
@@ -138,7 +142,8 @@ export const openProgram = async (
 
 /** Pure. How the kernel hears of a program, new or taken over. */
 export const programStartedEvent = (program: LiveProgram): Parameters<ProgramServices['pool']['post']>[0] => {
-  const { programId, tenantId, programClass, startedAt, idleLimit, expectedTurns, expectedTokens } = program.facts;
+  const { programId, tenantId, programClass, startedAt, idleLimit } = program.facts;
+  const { parentId, expectedTurns, expectedTokens } = program.facts;
   return {
     type: 'programStarted',
     programId,
@@ -149,6 +154,7 @@ export const programStartedEvent = (program: LiveProgram): Parameters<ProgramSer
     contextTokens: program.contextTokens,
     turnsFinished: program.counts.turnsFinished,
     ...(program.priority === 0 ? {} : { priority: program.priority }),
+    ...(parentId === undefined ? {} : { parentId }),
     ...(expectedTurns === undefined ? {} : { expectedTurns }),
     ...(expectedTokens === undefined ? {} : { expectedTokens }),
   };

@@ -39,6 +39,8 @@ export interface ProgramRow {
   readonly name: string;
   readonly model: string;
   readonly programClass: string;
+  /** The program that started it, which may have ended since. */
+  readonly parentId?: ProgramId | null;
   readonly state: StoredProgramState;
   /** Larger is served first; 0 unless an operator changed it. */
   readonly priority: number;

@@ -52,6 +52,7 @@ describe('ProgramRepository', () => {
   it('returns exactly what was written, to the microsecond', async () => {
     const row: Required<ProgramRow> = {
       ...programRow({ programId: 'p' }),
+      parentId: 'started-p',
       expectedTurns: 12,
       expectedTokens: 5_000_000_000,
       endedAt: instant(1_700_000_009_999_999),

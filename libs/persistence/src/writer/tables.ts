@@ -45,6 +45,7 @@ const program: Table<'program'> = {
     name: text('name'),
     model: text('model'),
     programClass: text('program_class'),
+    parentId: text('parent_id'),
     state: oneOf('program_state')('state'),
     priority: int('priority'),
     expectedTurns: int('expected_turns'),

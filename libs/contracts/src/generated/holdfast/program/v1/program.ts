@@ -99,6 +99,8 @@ export interface Program {
   engineId: string;
   /** Prompt tokens that had been computed before for this program and were computed again. */
   recomputedTokens: bigint;
+  /** The program that started it; empty for none. */
+  parentProgramId: string;
 }
 
 /** TokenIds is a sequence of token ids of the program's model. */
@@ -364,6 +366,7 @@ function createBaseProgram(): Program {
     outputTokens: 0n,
     engineId: "",
     recomputedTokens: 0n,
+    parentProgramId: "",
   };
 }
 
@@ -425,6 +428,9 @@ export const Program: MessageFns<Program> = {
         throw new globalThis.Error("value provided for field message.recomputedTokens of type uint64 too large");
       }
       writer.uint32(120).uint64(message.recomputedTokens);
+    }
+    if (message.parentProgramId !== "") {
+      writer.uint32(130).string(message.parentProgramId);
     }
     return writer;
   },
@@ -562,6 +568,14 @@ export const Program: MessageFns<Program> = {
             message.recomputedTokens = reader.uint64() as bigint;
             continue;
           }
+          case 16: {
+            if (tag !== 130) {
+              break;
+            }
+
+            message.parentProgramId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -606,6 +620,7 @@ export const Program: MessageFns<Program> = {
     message.recomputedTokens = (object.recomputedTokens !== undefined && object.recomputedTokens !== null)
       ? BigInt(object.recomputedTokens)
       : 0n;
+    message.parentProgramId = object.parentProgramId ?? "";
     return message;
   },
 };

@@ -59,7 +59,15 @@ export interface StartProgramRequest {
     | bigint
     | undefined;
   /** Silence after which the service ends the program; unset takes the service's default. */
-  idleLimit: Duration | undefined;
+  idleLimit:
+    | Duration
+    | undefined;
+  /**
+   * For a sub-agent: the live program that starts it and waits for it, at most 8 of them above each other; empty for none.
+   * It is placed with its parent when it shares its prefix, served in its parent's turn, and its parent is not silent
+   * while it lives. An empty program_class takes the parent's.
+   */
+  parentProgramId: string;
 }
 
 /** StartProgramResponse carries the program. */
@@ -233,6 +241,7 @@ function createBaseStartProgramRequest(): StartProgramRequest {
     expectedTurns: undefined,
     expectedTokens: undefined,
     idleLimit: undefined,
+    parentProgramId: "",
   };
 }
 
@@ -264,6 +273,9 @@ export const StartProgramRequest: MessageFns<StartProgramRequest> = {
     }
     if (message.idleLimit !== undefined) {
       Duration.encode(message.idleLimit, writer.uint32(66).fork()).join();
+    }
+    if (message.parentProgramId !== "") {
+      writer.uint32(74).string(message.parentProgramId);
     }
     return writer;
   },
@@ -345,6 +357,14 @@ export const StartProgramRequest: MessageFns<StartProgramRequest> = {
             message.idleLimit = Duration.decode(reader, reader.uint32());
             continue;
           }
+          case 9: {
+            if (tag !== 74) {
+              break;
+            }
+
+            message.parentProgramId = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -374,6 +394,7 @@ export const StartProgramRequest: MessageFns<StartProgramRequest> = {
     message.idleLimit = (object.idleLimit !== undefined && object.idleLimit !== null)
       ? Duration.fromPartial(object.idleLimit)
       : undefined;
+    message.parentProgramId = object.parentProgramId ?? "";
     return message;
   },
 };

@@ -1,0 +1,2 @@
+-- AlterTable
+ALTER TABLE "program" ADD COLUMN     "parent_id" TEXT;
