@@ -16,7 +16,7 @@ describe('event queue', () => {
       { weight: 2, arbitrary: fc.constant('pop' as const) },
     );
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 200 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 200, size: 'max' }), (operations) => {
         const queue = new EventQueue<Pushed>();
         const inside: Pushed[] = [];
         operations.forEach((next, sequence) => {

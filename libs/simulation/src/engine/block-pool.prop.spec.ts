@@ -98,7 +98,7 @@ describe('block pool', () => {
       key: fc.integer({ min: 1, max: 4 }),
     });
     fc.assert(
-      fc.property(fc.array(operation, { maxLength: 120 }), (operations) => {
+      fc.property(fc.array(operation, { maxLength: 120, size: 'max' }), (operations) => {
         const pool = new BlockPool(BLOCKS, new EventLog(true), new HostTier(0));
         const shadows = Array.from({ length: BLOCKS }, (): Shadow => ({ users: 0, hard: 0, soft: 0, key: 0 }));
         for (const { name, block, key } of operations) {
@@ -106,7 +106,7 @@ describe('block pool', () => {
           expectSame(pool, shadows);
         }
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

@@ -120,7 +120,7 @@ const replay = (operations: readonly Operation[], check: (harness: Harness) => v
   return harness;
 };
 
-const sequences = fc.array(operation, { minLength: 1, maxLength: 80 });
+const sequences = fc.array(operation, { minLength: 1, maxLength: 80, size: 'max' });
 
 describe('engine model', () => {
   it('conserves blocks and keeps pins within cap and time, whatever happens (I4, I10)', () => {
@@ -128,40 +128,44 @@ describe('engine model', () => {
       fc.property(sequences, (operations) => {
         replay(operations, expectSound);
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
   it('finishes every request that fits and was not aborted, once, with all its tokens', () => {
     fc.assert(
-      fc.property(fc.array(submission, { minLength: 1, maxLength: 25 }), fc.array(fc.nat(3)), (requests, pauses) => {
-        const harness = new Harness({ totalBlocks: BLOCKS, maxRunningRequests: 4, tokenBudget: 24 });
-        requests.forEach((request, index) => {
-          submit(harness, index, request);
-          for (let pause = pauses[index] ?? 0; pause > 0; pause -= 1) harness.step();
-        });
-        harness.run();
-        const finished = new Map(harness.finished.map((request) => [request.requestId, request]));
-        expect(harness.finished).toHaveLength(requests.length);
-        requests.forEach(({ promptTokens, outputTokens }, index) => {
-          const fits = promptTokens + outputTokens - 1 <= BLOCKS * BLOCK;
-          expect(finished.get(`r${index}`)).toMatchObject({
-            promptTokens,
-            outputTokens: fits ? outputTokens : 0,
-            finishReason: fits ? 'stop' : 'error',
+      fc.property(
+        fc.array(submission, { minLength: 1, maxLength: 25, size: 'max' }),
+        fc.array(fc.nat(3)),
+        (requests, pauses) => {
+          const harness = new Harness({ totalBlocks: BLOCKS, maxRunningRequests: 4, tokenBudget: 24 });
+          requests.forEach((request, index) => {
+            submit(harness, index, request);
+            for (let pause = pauses[index] ?? 0; pause > 0; pause -= 1) harness.step();
           });
-        });
-        const served = harness.finished.filter(({ finishReason }) => finishReason === 'stop');
-        const total = (field: 'promptTokens' | 'cachedTokens' | 'outputTokens'): number =>
-          served.reduce((sum, request) => sum + request[field], 0);
-        expect(harness.stats()).toMatchObject({
-          promptTokens: total('promptTokens'),
-          cachedTokens: total('cachedTokens'),
-          outputTokens: total('outputTokens'),
-          activeBlocks: 0,
-        });
-      }),
-      { numRuns: 300 },
+          harness.run();
+          const finished = new Map(harness.finished.map((request) => [request.requestId, request]));
+          expect(harness.finished).toHaveLength(requests.length);
+          requests.forEach(({ promptTokens, outputTokens }, index) => {
+            const fits = promptTokens + outputTokens - 1 <= BLOCKS * BLOCK;
+            expect(finished.get(`r${index}`)).toMatchObject({
+              promptTokens,
+              outputTokens: fits ? outputTokens : 0,
+              finishReason: fits ? 'stop' : 'error',
+            });
+          });
+          const served = harness.finished.filter(({ finishReason }) => finishReason === 'stop');
+          const total = (field: 'promptTokens' | 'cachedTokens' | 'outputTokens'): number =>
+            served.reduce((sum, request) => sum + request[field], 0);
+          expect(harness.stats()).toMatchObject({
+            promptTokens: total('promptTokens'),
+            cachedTokens: total('cachedTokens'),
+            outputTokens: total('outputTokens'),
+            activeBlocks: 0,
+          });
+        },
+      ),
+      { numRuns: 100 },
     );
   });
 
@@ -192,7 +196,7 @@ describe('engine model', () => {
           for (const parent of parents.values()) expect(parent === null || parents.has(parent)).toBe(true);
         });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -229,7 +233,7 @@ describe('under pressure', () => {
       pin: fc.option(terms, { nil: undefined }),
       stepsBefore: fc.nat(6),
     }),
-    { minLength: 4, maxLength: 30 },
+    { minLength: 4, maxLength: 30, size: 'max' },
   );
 
   it('no running request is preempted while a pin could give way', () => {
@@ -252,7 +256,7 @@ describe('under pressure', () => {
         });
         while (harness.model.hasWork()) check();
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
     expect(preemptions).toBeGreaterThan(0);
   });
@@ -278,7 +282,7 @@ describe('under pressure', () => {
           harness.submit({ family, ...request, ...(pin === undefined ? {} : { pin }) });
         });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 

@@ -6,7 +6,7 @@ import { hardPin, Harness, smallEngine, softPin } from './spec-support/harness.j
 const BLOCK = smallEngine.blockTokens;
 
 /** Prompts over two token ids, so that prefixes are shared all the time. */
-const prompt = fc.array(fc.nat(1), { minLength: 1, maxLength: 20 });
+const prompt = fc.array(fc.nat(1), { minLength: 1, maxLength: 20, size: 'max' });
 const turn = fc.record({ prompt, outputTokens: fc.integer({ min: 1, max: 9 }) });
 
 /** Full-block prefixes of some tokens, each as text. */
@@ -19,8 +19,13 @@ const prefixes = (tokens: readonly number[]): string[] =>
 class NaiveCache {
   /** Oldest first; `null` holds nothing. */
   private free: (string | null)[];
+  /** Host memory, oldest first. */
+  private host: string[] = [];
 
-  constructor(blocks: number) {
+  constructor(
+    blocks: number,
+    private readonly hostBlocks = 0,
+  ) {
     this.free = Array<string | null>(blocks).fill(null);
   }
 
@@ -34,8 +39,14 @@ class NaiveCache {
       if (!this.free.includes(prefix)) break;
       hits.push(prefix);
     }
+    const resident = hits.length;
+    for (const prefix of kept.slice(resident, limit)) {
+      if (!this.host.includes(prefix)) break;
+      hits.push(prefix);
+    }
     this.free = this.free.filter((content) => content === null || !hits.includes(content));
-    this.take(Math.ceil(promptTokens.length / BLOCK) - hits.length);
+    this.host = this.host.filter((content) => !hits.includes(content));
+    this.take(Math.ceil(promptTokens.length / BLOCK) - resident);
     for (const prefix of kept.slice(hits.length, Math.floor(promptTokens.length / BLOCK))) this.publish(prefix);
     for (let known = promptTokens.length; known < all.length - 1; known += 1) {
       if (known % BLOCK === 0) this.take(1);
@@ -48,11 +59,13 @@ class NaiveCache {
   }
 
   private take(blocks: number): void {
-    this.free.splice(0, blocks);
+    for (const content of this.free.splice(0, blocks)) if (content !== null) this.host.push(content);
+    this.host.splice(0, Math.max(0, this.host.length - this.hostBlocks));
   }
 
   /** A block that was computed although an older one holds the same: the older one is used, the new one goes back. */
   private publish(prefix: string): void {
+    this.host = this.host.filter((content) => content !== prefix);
     const twin = this.free.indexOf(prefix);
     if (twin < 0) return;
     this.free.splice(twin, 1);
@@ -61,14 +74,15 @@ class NaiveCache {
 }
 
 describe('prefix cache', () => {
-  it('hits what a naive cache of strings hits, through any sequence of requests', () => {
+  it('hits what a naive cache of strings hits, through any sequence of requests, with host memory and without', () => {
     fc.assert(
       fc.property(
-        fc.array(turn, { minLength: 1, maxLength: 40 }),
+        fc.array(turn, { minLength: 1, maxLength: 40, size: 'max' }),
         fc.integer({ min: 7, max: 14 }),
-        (turns, totalBlocks) => {
-          const harness = new Harness({ totalBlocks });
-          const naive = new NaiveCache(totalBlocks);
+        fc.oneof(fc.constant(0), fc.nat(20)),
+        (turns, totalBlocks, hostBlocks) => {
+          const harness = new Harness({ totalBlocks, host: { blocks: hostBlocks, reloadMicrosPerToken: 1 } });
+          const naive = new NaiveCache(totalBlocks, hostBlocks);
           turns.forEach(({ prompt: tokens, outputTokens }, index) => {
             const output = Array.from({ length: outputTokens }, (_unused, position) => position % 2);
             const finished = harness.serve({
@@ -82,7 +96,7 @@ describe('prefix cache', () => {
           });
         },
       ),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 
@@ -94,7 +108,7 @@ describe('prefix cache', () => {
       isLast: fc.boolean(),
     });
     fc.assert(
-      fc.property(fc.array(step, { minLength: 1, maxLength: 40 }), (steps) => {
+      fc.property(fc.array(step, { minLength: 1, maxLength: 40, size: 'max' }), (steps) => {
         const harness = new Harness({ totalBlocks: 9, maxPinnedFraction: 0.6 });
         const resident = new Map<number, string>();
         steps.forEach(({ turn: { prompt: tokens, outputTokens }, program, pin, isLast }, index) => {
@@ -117,7 +131,7 @@ describe('prefix cache', () => {
           expect(resident.size).toBe(stats.evictableBlocks + stats.pinnedBlocks);
         });
       }),
-      { numRuns: 300 },
+      { numRuns: 100 },
     );
   });
 });
