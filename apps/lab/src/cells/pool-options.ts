@@ -1,7 +1,7 @@
 import { engineProfile, type PoolOptions } from '@holdfast/simulation';
 import type { PoolChoice } from './job.js';
 
-/** Turns that an engine may have without a first token: the window of the control plane. */
+/** Turns that an engine may have without a first token. */
 export const DISPATCH_WINDOW = 4;
 
 /** Pure. Throws a RangeError when the engine's name is unknown. */

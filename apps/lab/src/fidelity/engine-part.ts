@@ -56,10 +56,7 @@ factor on each of five coefficients is fitted on what the first 100 requests too
 
 /** Pure. The part of the document. */
 export const engineMarkdown = (results: readonly EngineResult[]): string => {
-  const medians = markdownTable(
-    ['run', 'fitted on', 'judged on', 'latency', 'median error', '90 % within', 'signed', 'target', 'met'],
-    results.flatMap(medianRows),
-  );
+  const medians = markdownTable(['run', 'fitted on', 'judged on', ...LATENCY_COLUMNS], results.flatMap(medianRows));
   const percentiles = markdownTable(
     ['run', 'latency', 'percentile', 'measured ms', 'modelled ms', 'error'],
     results.flatMap(percentileRows),
@@ -80,12 +77,21 @@ const titleOf = (name: string): string => engineRuns.find((run) => run.name === 
 const namesOf = (errors: EngineResult['errors']): readonly LatencyName[] => Object.keys(errors) as LatencyName[];
 
 const medianRows = ({ run, fittedRequests, judgedRequests, errors }: EngineResult): string[][] =>
+  latencyRows(errors).map((row) => [
+    titleOf(run),
+    fittedRequests === 0 ? 'nothing' : `first ${fittedRequests}`,
+    String(judgedRequests),
+    ...row,
+  ]);
+
+/** Of {@link latencyRows}. */
+export const LATENCY_COLUMNS = ['latency', 'median error', '90 % within', 'signed', 'target', 'met'] as const;
+
+/** Pure. A row for each latency. */
+export const latencyRows = (errors: EngineResult['errors']): readonly (readonly string[])[] =>
   namesOf(errors).map((name) => {
     const { medianPerRequest, p90PerRequest, medianSigned } = errors[name];
     return [
-      titleOf(run),
-      fittedRequests === 0 ? 'nothing' : `first ${fittedRequests}`,
-      String(judgedRequests),
       TITLES[name],
       perCent(medianPerRequest),
       perCent(p90PerRequest),

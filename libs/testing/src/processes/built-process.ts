@@ -13,6 +13,10 @@ export interface BuiltProcessOptions {
   readonly entry: string;
   readonly args?: readonly string[];
   readonly env?: Readonly<Record<string, string>>;
+  /** Default 120 s. */
+  readonly readyWithinMs?: number;
+  /** Default 20 s. */
+  readonly stopWithinMs?: number;
 }
 
 /** How a process ended. */
@@ -29,6 +33,8 @@ const KEPT_LOG_CHARACTERS = 20_000;
 /** A process of a built program. */
 export class BuiltProcess {
   readonly #entry: string;
+  readonly #readyWithinMs: number;
+  readonly #stopWithinMs: number;
   readonly #child: ChildProcess;
   readonly #end: Promise<ProcessEnd>;
   #output = '';
@@ -36,9 +42,11 @@ export class BuiltProcess {
   #hasEnded = false;
 
   /** @throws Error when the program is not built. */
-  constructor({ entry, args = [], env = {} }: BuiltProcessOptions) {
+  constructor({ entry, args = [], env = {}, ...limits }: BuiltProcessOptions) {
     if (!existsSync(`${ROOT}${entry}`)) throw new Error(`${entry} is not built; run: npm run build`);
     this.#entry = entry;
+    this.#readyWithinMs = limits.readyWithinMs ?? READY_DEADLINE_MS;
+    this.#stopWithinMs = limits.stopWithinMs ?? STOP_DEADLINE_MS;
     this.#child = spawn(process.execPath, [`${ROOT}${entry}`, ...args], {
       env: { ...process.env, ...env },
       stdio: ['ignore', 'pipe', 'pipe'],
@@ -80,7 +88,7 @@ export class BuiltProcess {
       for await (const text of lines) if (text.includes('"ready"')) return JSON.parse(text) as Record<string, string>;
       throw this.#failure('ended before it was ready');
     })();
-    return this.#within(line, { deadlineMs: READY_DEADLINE_MS, what: 'was not ready' });
+    return this.#within(line, { deadlineMs: this.#readyWithinMs, what: 'was not ready' });
   }
 
   /** Resolves when it has ended, within `deadlineMs`. */
@@ -103,7 +111,7 @@ export class BuiltProcess {
     if (this.#hasEnded) return;
     this.signal('SIGTERM');
     try {
-      await this.ended(STOP_DEADLINE_MS);
+      await this.ended(this.#stopWithinMs);
     } catch (error) {
       this.signal('SIGKILL');
       throw error;
