@@ -7,6 +7,7 @@ import { loadSection } from './load-section.js';
 import { halfMemorySection, peopleSection } from './memory-sections.js';
 import { mixedSection } from './mixed-section.js';
 import type { Section } from './section.js';
+import { sharedPromptSection } from './shared-prompt-section.js';
 import { sensitivitySection } from './sensitivity-section.js';
 
 /** The document, in its order. */
@@ -21,4 +22,5 @@ export const SECTIONS: readonly Section[] = [
   abilitiesSection,
   sensitivitySection,
   mixedSection,
+  sharedPromptSection,
 ];
