@@ -21,6 +21,8 @@ const READY_WITHIN_MS = 60_000;
 export interface ControlPlane {
   /** Where ProgramService is served, as host:port. */
   readonly address: string;
+  /** Where the OpenAI API is served, as host:port. */
+  readonly httpAddress: string;
   readonly process: LaunchedProcess;
 }
 
@@ -42,10 +44,14 @@ export const startControlPlane = async (options: ControlPlaneOptions): Promise<C
       HOLDFAST_DRAIN_LIMIT: '1s',
       HOLDFAST_LOG_LEVEL: 'warn',
       DATABASE_URL: options.databaseUrl,
+      // The launcher's own; the service refuses settings of its prefix that it does not know.
+      HOLDFAST_VLLM_URL: undefined,
+      HOLDFAST_KV_CONTROL_ADDRESS: undefined,
     },
   });
   try {
-    return { address: textOf(await launched.ready(), 'grpc'), process: launched };
+    const ready = await launched.ready();
+    return { address: textOf(ready, 'grpc'), httpAddress: textOf(ready, 'http'), process: launched };
   } catch (error) {
     await launched.stop();
     throw error;

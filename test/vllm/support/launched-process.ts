@@ -11,7 +11,8 @@ export interface LaunchOptions {
   readonly name: string;
   readonly command: string;
   readonly args: readonly string[];
-  readonly env?: Readonly<Record<string, string>>;
+  /** Undefined: not handed on. */
+  readonly env?: Readonly<Record<string, string | undefined>>;
   readonly readyWithinMs: number;
 }
 

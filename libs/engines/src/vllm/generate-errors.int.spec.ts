@@ -137,6 +137,13 @@ describe('a Generate stream that breaks the protocol', () => {
     );
   });
 
+  it('tokens without the log probabilities that were asked for are ENGINE_PROTOCOL_VIOLATED', async () => {
+    const on = await connect(says(chunk([1, 2]), complete([1, 2])));
+    const error = await failure(collect(on, call({ sampling: { maxTokens: 5, logprobs: 0 } })));
+    expect(error).toMatchObject({ reason: 'ENGINE_PROTOCOL_VIOLATED', engineId: 'scripted' });
+    expect(error.message).toMatch(/2 tokens came with the log probabilities of 0/);
+  });
+
   it('a request that failed inside the engine may be tried again', async () => {
     const error = await failure(collect(await connect(says(chunk([1]), complete([1], { finishReason: 'error' })))));
     expect(error).toMatchObject({ reason: 'ENGINE_PROTOCOL_VIOLATED', retryable: true });
