@@ -80,15 +80,39 @@ const openPostgres = async (url: string, logger: ErrorLogger): Promise<JobBacken
     await pool.end();
     throw error;
   }
+  return onPool(pool);
+};
+
+/** Queues and workers on a pool whose errors somebody else hears, and whose tables are there. Closes it in the end. */
+export const onPool = (pool: pg.Pool): JobBackend => {
   // The types of the driver and of BullMQ's idea of it differ, the objects do not.
   const connection = pool as unknown as PgPool;
   return {
     queue: (name) =>
-      new Queue(name, { connection, streams: KEPT_EVENTS }, createPostgresBackend) as unknown as BullQueue,
+      unheard(
+        pool,
+        () => new Queue(name, { connection, streams: KEPT_EVENTS }, createPostgresBackend) as unknown as BullQueue,
+      ),
     worker: (name, process, options) =>
-      new Worker(name, process, { ...options, connection }, createPostgresBackend) as unknown as BullWorker,
+      unheard(
+        pool,
+        () => new Worker(name, process, { ...options, connection }, createPostgresBackend) as unknown as BullWorker,
+      ),
     close: () => pool.end(),
   };
+};
+
+/**
+ * Modifies the pool: takes away what BullMQ listens to it with. Its queues and workers never do so when they are closed,
+ * and would stay in memory for as long as the pool lives. Whoever opened the pool hears its errors.
+ */
+const unheard = <Made>(pool: pg.Pool, make: () => Made): Made => {
+  const before = pool.listeners('error');
+  const made = make();
+  for (const listener of pool.listeners('error')) {
+    if (!before.includes(listener)) pool.off('error', listener as (err: Error) => void);
+  }
+  return made;
 };
 
 const migrate = async (pool: pg.Pool): Promise<void> => {

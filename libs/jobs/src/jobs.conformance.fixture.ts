@@ -31,7 +31,7 @@ const catalogue = (changes: Partial<JobCatalogue<Payloads>['greet']> = {}): JobC
 
 const noHandlers: JobHandlers<Payloads> = { greet: async () => null, tick: async () => null };
 
-const quiet: ErrorLogger = {
+export const quiet: ErrorLogger = {
   debug: () => undefined,
   info: () => undefined,
   warn: () => undefined,

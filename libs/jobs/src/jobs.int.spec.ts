@@ -1,11 +1,35 @@
-import { describe, it } from '@jest/globals';
+import { describe, expect, it } from '@jest/globals';
+import pg from 'pg';
 import { startPostgres } from '@holdfast/platform';
 import { hasRedis, startRedis } from '@holdfast/testing/processes';
-import { jobsConformance } from './jobs.conformance.fixture.js';
+import { onPool, openJobBackend } from './backend.js';
+import { jobsConformance, quiet } from './jobs.conformance.fixture.js';
 
 jobsConformance('PostgreSQL', async () => {
   const postgres = await startPostgres({ durable: false });
   return { store: { kind: 'postgres', url: postgres.url }, stop: () => postgres.stop() };
+});
+
+describe('queues and workers on a pool of PostgreSQL', () => {
+  it('leave nothing at it when they close', async () => {
+    const postgres = await startPostgres({ durable: false });
+    const opened = await openJobBackend({ kind: 'postgres', url: postgres.url }, quiet);
+    await opened.close();
+    const pool = new pg.Pool({ connectionString: postgres.url, options: '-c search_path=bullmq' });
+    const backend = onPool(pool);
+    try {
+      const queue = backend.queue('one');
+      const worker = backend.worker('one', () => Promise.resolve(null), {});
+      worker.on('error', () => undefined);
+      await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]);
+      await worker.close();
+      await queue.close();
+      expect(pool.listenerCount('error')).toBe(0);
+    } finally {
+      await backend.close();
+      await postgres.stop();
+    }
+  });
 });
 
 if (hasRedis()) {

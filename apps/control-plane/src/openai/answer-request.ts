@@ -1,5 +1,5 @@
 /** Runs one request of the OpenAI form as a turn of its conversation's program, and answers it. */
-import { DomainError } from '@holdfast/platform';
+import { DomainError, isDomainError } from '@holdfast/platform';
 import { toMillisCeil } from '@holdfast/scheduling';
 import { program as wire } from '@holdfast/contracts';
 import type { ServerResponse } from 'node:http';
@@ -60,16 +60,31 @@ export interface FinishedAnswer {
   readonly end: AnswerEnd;
 }
 
+/** Programs that are begun for one request at most, beside the one that it belongs to. */
+const MAX_NEW_PROGRAMS = 1;
+
 /**
  * Modifies state. The answer goes out later; what is thrown is the client's to be told.
  *
  * @throws DomainError of all that a turn may be refused for.
  */
 export const answerRequest = async (context: AnswerContext, asked: Asked, question: Question): Promise<void> => {
-  const { services } = context;
-  const { model } = requireModel(services);
+  const { model } = requireModel(context.services);
   if (question.model !== model) throw modelNotFound(question.model, model);
-  await services.text.load();
+  await context.services.text.load();
+  await ask(context, { asked, question, model, newPrograms: MAX_NEW_PROGRAMS });
+};
+
+interface Asking {
+  readonly asked: Asked;
+  readonly question: Question;
+  readonly model: string;
+  /** That may yet be begun. */
+  readonly newPrograms: number;
+}
+
+const ask = async (context: AnswerContext, asking: Asking): Promise<void> => {
+  const { asked, question } = asking;
   const claim = await claimLane(context, { ...asked, chain: question.chain });
   try {
     await endInferred(context, claim.lane);
@@ -81,11 +96,23 @@ export const answerRequest = async (context: AnswerContext, asked: Asked, questi
       last: question.isOnlyTurn,
       chunks: [...question.chunks],
     };
-    relay(context, { asked, question, claim, turn: await runTurn(services, request, asked.caller), model });
+    relay(context, { ...asking, claim, turn: await runTurn(context.services, request, asked.caller) });
   } catch (error) {
     giveBackUnanswered(context, claim);
-    throw error;
+    await askAnew(context, asking, error);
   }
+};
+
+/**
+ * A program may end by its idle limit in the very moment of its next request: the conversation then goes on in another.
+ *
+ * @throws the error that it is not so.
+ */
+const askAnew = async (context: AnswerContext, asking: Asking, error: unknown): Promise<void> => {
+  const { response } = asking.asked;
+  const hasEnded = isDomainError(error) && error.reason === 'PROGRAM_ENDED';
+  if (!hasEnded || asking.newPrograms === 0 || response.headersSent || response.destroyed) throw error;
+  await ask(context, { ...asking, newPrograms: asking.newPrograms - 1 });
 };
 
 /** Modifies state. A program that no later request can find has no future. */
@@ -101,15 +128,13 @@ const endLane = ({ services, logger }: AnswerContext, { programId }: Lane, outco
   });
 };
 
-interface Running {
-  readonly asked: Asked;
-  readonly question: Question;
+interface Running extends Asking {
   readonly claim: LaneClaim;
   readonly turn: LiveTurn;
-  readonly model: string;
 }
 
-const relay = (context: AnswerContext, { asked, question, claim, turn, model }: Running): void => {
+const relay = (context: AnswerContext, running: Running): void => {
+  const { asked, question, claim, turn, model } = running;
   const { services, logger } = context;
   const { response, tenantId } = asked;
   const giveUp = (): void => {
@@ -137,7 +162,9 @@ const relay = (context: AnswerContext, { asked, question, claim, turn, model }: 
     },
     onFailed: (error) => {
       giveUp();
-      sendFailure(response, withOwnFields(error, question), logger);
+      askAnew(context, running, withOwnFields(error, question)).catch((thrown: unknown) =>
+        sendFailure(response, thrown, logger),
+      );
     },
     startStallTimer: () => {
       const timer = setTimeout(() => {

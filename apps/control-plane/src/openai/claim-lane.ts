@@ -57,11 +57,11 @@ export const claimLane = async (context: LaneContext, request: LaneRequest): Pro
   return { lane, knownMessages: 0, head: null };
 };
 
-const isLive = (services: ProgramServices, programId: ProgramId): boolean =>
-  services.book.live(programId) !== undefined;
+/** False already while the service puts an ended program away. */
+const isLive = ({ book }: ProgramServices, programId: ProgramId): boolean => book.live(programId)?.end === null;
 
 const isIdle = (services: ProgramServices, programId: ProgramId): boolean =>
-  services.book.live(programId)?.turn === null;
+  isLive(services, programId) && services.book.live(programId)?.turn === null;
 
 const ofSession = async (context: LaneContext, request: LaneRequest, session: SessionKey): Promise<Lane> => {
   const { services, index } = context;

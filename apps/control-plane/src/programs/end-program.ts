@@ -48,7 +48,11 @@ const finishProgram = (
   program.end = { ...end, at: services.pool.now() };
   program.lastActiveAt = program.end.at;
   if (program.turn !== null) {
-    const error = callerCancelled(`program ${program.programId} was ended (${end.outcome}) while the turn ran`);
+    // The kernel ends no program by its idle limit that it knows to have a turn: this one was still on its way there.
+    const error =
+      end.outcome === 'timedOut'
+        ? programEnded(program.programId, end.outcome)
+        : callerCancelled(`program ${program.programId} was ended (${end.outcome}) while the turn ran`);
     services.settlement.failed(program.turn, error);
   }
   services.journal.program(program, view);
