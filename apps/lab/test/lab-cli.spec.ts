@@ -90,6 +90,18 @@ describe('the lab as a command', () => {
     expect(stdout).toContain('complete -o default -F __lab_complete lab');
   });
 
+  it('says of each section of the figures whether they are of this code', async () => {
+    const document = join(folder, 'results.md');
+    writeFileSync(
+      document,
+      '<!-- begin knee: 2026-01-02, commit abc1234, code 0 -->\n\n## Knee\n\n<!-- end knee -->\n',
+    );
+    const { code, stdout } = await lab('policy-tables', '--check', '--markdown', document);
+    expect(code).toBe(1);
+    expect(stdout).toContain(`load: not in ${document}\n`);
+    expect(stdout).toContain('knee: 2026-01-02, commit abc1234, of other code\n');
+  });
+
   const own = (turn: object): string => JSON.stringify({ program: 'p', turns: [{ prompt: 9, output: 1, ...turn }] });
   const packed = gzipSync(
     Array.from({ length: 400 }, (_, index) => own({}).replace('"p"', `"program ${index * index}"`)).join('\n'),
@@ -126,6 +138,8 @@ describe('the lab as a command', () => {
     ['a strange disturbance', ['compare', '--trace', 'x', '--policies', 'continuum', '--disturb', 'rain'], '"rain"'],
     ['files without a folder', ['compare', '--trace', 'x', '--policies', 'continuum', '--decisions'], '--out'],
     ['a run that is not there', ['fidelity', '--data', folder], 'requests.jsonl: cannot be read'],
+    ['tables without traces', ['policy-tables'], '--weka FILE'],
+    ['a section that is not there', ['policy-tables', '--only', 'weather'], '"weather"'],
     ['no trace', ['knee', '--policies', 'continuum'], '--trace'],
   ])('answers %s with exit code 2, and prints nothing else', async (_, args, message) => {
     const { code, stdout, stderr } = await lab(...args);
