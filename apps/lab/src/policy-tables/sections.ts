@@ -1,5 +1,6 @@
 import { abilitiesSection } from './abilities-section.js';
 import { ablationSection } from './ablation-section.js';
+import { enginesSection } from './engines-section.js';
 import { goalsSection } from './goals-section.js';
 import { hintSection } from './hint-section.js';
 import { kneeSection } from './knee-section.js';
@@ -20,6 +21,7 @@ export const SECTIONS: readonly Section[] = [
   goalsSection,
   ablationSection,
   abilitiesSection,
+  enginesSection,
   sensitivitySection,
   mixedSection,
   sharedPromptSection,
