@@ -1,5 +1,5 @@
 /** A retrieval-augmented conversation from the SDK through the control plane to a real transformer, and what a kill leaves. */
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { ChunkRepository, Database } from '@holdfast/persistence';
@@ -7,21 +7,15 @@ import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { Holdfast, type Chunk, type TurnResult } from '@holdfast/sdk';
 import { ServiceProcesses } from '@holdfast/testing';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { REPOSITORY } from '../vllm/support/launched-process.js';
 import { ChunkEngineProcess, fileOf } from './chunk-engine.fixture.js';
-
-/** See data/README.md. */
-interface Conversation {
-  readonly turns: readonly { readonly question: string; readonly passages: readonly string[] }[];
-  readonly passages: Readonly<Record<string, string>>;
-}
+import { readConversation, type Request } from './conversation.fixture.js';
 
 const SYSTEM = 'Answer the last question from the passages, in a few words.';
 const MAX_TOKENS = 12;
 const WAIT_MS = 120_000;
 const logger = { debug: () => undefined, info: () => undefined, warn: () => undefined, error: () => undefined };
 
-let conversation: Conversation;
+let conversation: (edition?: string) => readonly Request[];
 let postgres: EmbeddedPostgres;
 let database: Database;
 let registry: ChunkRepository;
@@ -30,8 +24,7 @@ let services: ServiceProcesses;
 let holdfast: Holdfast;
 
 beforeAll(async () => {
-  const sample = join(REPOSITORY, 'test/chunks/data/mtrag-conversation.json');
-  conversation = JSON.parse(await readFile(sample, 'utf8')) as Conversation;
+  conversation = await readConversation();
   postgres = await startPostgres({ durable: false });
   database = new Database({ url: postgres.url, logger });
   registry = new ChunkRepository(database);
@@ -53,21 +46,7 @@ afterAll(async () => {
   await postgres?.stop();
 });
 
-/** What a turn asks. */
-interface Request {
-  readonly question: string;
-  readonly chunks: readonly Chunk[];
-}
-
-/** A turn of the conversation. With an edition, its passages are texts that nobody has seen. */
-const request = (ordinal: number, edition = ''): Request => {
-  const { question, passages } = conversation.turns[ordinal]!;
-  const chunks = passages.map((id) => {
-    const text = `${edition}${conversation.passages[id] ?? ''}`;
-    return { id, text, source: 'wikipedia', sourceVersion: '2018' };
-  });
-  return { question, chunks };
-};
+const request = (ordinal: number, edition?: string): Request => conversation(edition)[ordinal]!;
 
 /** Runs a turn, streamed. `onFirst` is called at its first token; with `fullLength` the answer has that many. */
 const ask = async (
@@ -98,10 +77,7 @@ const ask = async (
 
 const askAll = async (arrange: (chunks: readonly Chunk[]) => readonly Chunk[]): Promise<readonly TurnResult[]> => {
   const turns: TurnResult[] = [];
-  for (const ordinal of conversation.turns.keys()) {
-    const { question, chunks } = request(ordinal);
-    turns.push(await ask({ question, chunks: arrange(chunks) }));
-  }
+  for (const { question, chunks } of conversation()) turns.push(await ask({ question, chunks: arrange(chunks) }));
   return turns;
 };
 
@@ -160,6 +136,7 @@ describe('a conversation over retrieved passages on a real transformer', () => {
     const second = await askAll((chunks) => chunks);
     const other = await askAll((chunks) => chunks.toReversed());
 
+    const passages = new Set(conversation().flatMap(({ chunks }) => chunks.map(({ id }) => id)));
     // One passage stands in two turns, first in both of them: there the second one finds it behind the same tokens.
     expect(total(first, ({ chunks }) => chunks?.reusedChunks)).toBe(1);
     expect(total(second, ({ chunks }) => chunks?.computedTokens)).toBe(0);
@@ -167,7 +144,7 @@ describe('a conversation over retrieved passages on a real transformer', () => {
     expect(second.map(({ text }) => text)).toEqual(first.map(({ text }) => text));
     expect(total(other, ({ chunks }) => chunks?.computedTokens)).toBe(0);
     expect(total(other, ({ chunks }) => chunks?.recomputedTokens)).toBeGreaterThan(0);
-    expect(await agreed()).toHaveLength(Object.keys(conversation.passages).length + 1);
+    expect(await agreed()).toHaveLength(passages.size + 1);
 
     const [computed, exact, moved] = [first, second, other].map((turns) =>
       total(turns, ({ timeToFirstTokenMs }) => timeToFirstTokenMs),
@@ -190,6 +167,32 @@ describe('a conversation over retrieved passages on a real transformer', () => {
     expect((await ask(request(1), { fullLength: 40, onFirst })).tokenIds).toEqual(expected.tokenIds);
     await reusing();
     expect(await agreed()).toEqual(before);
+  });
+
+  it('computes what was stored in a file that is damaged or cut off, and strikes its row', async () => {
+    const expected = await ask(request(1));
+    await agreed();
+    const stored = await registry.variants(engine.address);
+    const [flipped, cut] = request(1).chunks.map(({ id }) => fileOf(stored.find(({ name }) => name === id)!)) as [
+      string,
+      string,
+    ];
+    await engine.kill();
+    const bytes = await readFile(join(engine.folder, flipped));
+    bytes[bytes.length - 9]! ^= 1;
+    await writeFile(join(engine.folder, flipped), bytes);
+    await truncate(join(engine.folder, cut), bytes.length / 2);
+    await engine.start();
+    await reusing();
+    const turn = await ask(request(1));
+    expect(turn.tokenIds).toEqual(expected.tokenIds);
+    expect(turn.chunks?.computedTokens).toBeGreaterThan(0);
+    // Its plan did not foresee that a file is damaged, so what it computed in its place is stored by the next turn.
+    await ask(request(1));
+    expect((await ask(request(1))).chunks).toMatchObject({ reusedChunks: request(1).chunks.length });
+    const after = await agreed();
+    expect(after).not.toContain(flipped);
+    expect(after).not.toContain(cut);
   });
 
   it('loses no row when the engine is killed while it stores, and keeps no file without a row', async () => {
