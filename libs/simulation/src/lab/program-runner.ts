@@ -140,6 +140,7 @@ export class ProgramRunner {
       turns: turns.length,
     });
     this.simulation.post({ type: 'programEnded', programId, outcome: 'completed' });
+    this.simulation.admitNext();
   }
 
   #submit(live: LiveProgram): void {

@@ -33,6 +33,8 @@ export interface SimulationOptions {
   readonly engines: readonly PoolEngine[];
   /** In order of time. */
   readonly arrivals: readonly Arrival[];
+  /** Programs that live at a time: whoever comes after so many waits, outside, until one ends. Default: no limit. */
+  readonly programsAtOnce?: number;
   readonly dispatchWindow: number;
   /** Nothing happens after this time; programs that live then are unfinished. */
   readonly endAt?: Instant;
@@ -75,6 +77,8 @@ export class Simulation {
   #isHandling = false;
   #timerVersion = 0;
   #handledEvents = 0;
+  /** Arrivals that wait for a program to end, the first one last. */
+  #outside: Arrival[] = [];
 
   constructor(private readonly options: SimulationOptions) {
     this.observer = options.observer;
@@ -93,9 +97,9 @@ export class Simulation {
 
   run(): SimulationResult {
     for (const { description } of this.options.engines) this.post({ type: 'engineJoined', engine: description });
-    for (const arrival of this.options.arrivals) {
-      this.queue.push(arrival.at, EventPriority.programArrived, { what: 'arrival', arrival });
-    }
+    const { arrivals, programsAtOnce = arrivals.length } = this.options;
+    for (const arrival of arrivals.slice(0, programsAtOnce)) this.#expect(arrival);
+    this.#outside = arrivals.slice(programsAtOnce).reverse();
     const endAt = this.options.endAt ?? Infinity;
     for (let next = this.queue.pop(); next !== undefined && next.at <= endAt; next = this.queue.pop()) {
       this.now = next.at;
@@ -118,6 +122,17 @@ export class Simulation {
     }
     this.#mailbox.length = 0;
     this.#isHandling = false;
+  }
+
+  /** Modifies state. A program has ended: the first that waits outside comes, if it is time. */
+  admitNext(): void {
+    const next = this.#outside.pop();
+    if (next !== undefined) this.#expect(next);
+  }
+
+  #expect(arrival: Arrival): void {
+    const at = arrival.at > this.now ? arrival.at : this.now;
+    this.queue.push(at, EventPriority.programArrived, { what: 'arrival', arrival });
   }
 
   #handle(due: Due): void {
