@@ -102,6 +102,21 @@ describe('the form of an answer of a real model', () => {
     expect(choice.message.tool_calls?.[0]?.function.name).toBe('clock');
   });
 
+  it('is that of the JSON schema, or a call, where tools may be called', async () => {
+    const choice = await ask({
+      messages,
+      tools,
+      response_format: { type: 'json_schema', json_schema: { name: 'x', schema } },
+      parallel_tool_calls: false,
+    });
+    if (choice.finish_reason === 'tool_calls') {
+      expect(['weather', 'clock']).toContain(choice.message.tool_calls?.[0]?.function.name);
+    } else {
+      const answer: unknown = JSON.parse(choice.message.content ?? '');
+      expect(answer).toEqual({ city: expect.stringMatching(/^(Paris|Rome|Madrid)$/), isCapital: expect.any(Boolean) });
+    }
+  });
+
   it('is what the SDK asks for', async () => {
     const { text, finishReason } = await holdfast.run({ name: 'choice' }, (program) =>
       program.turn({

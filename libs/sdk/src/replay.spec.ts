@@ -11,13 +11,17 @@ const cut = (letters: string, sizes: readonly number[]): TurnDelta[] => {
   for (const size of [...sizes, letters.length]) {
     const text = letters.slice(from, from + size);
     from += size;
-    if (text !== '') deltas.push({ tokenIds: Array.from(text, (letter) => letter.charCodeAt(0)), text });
+    if (text !== '') {
+      const tokenIds = Array.from(text, (letter) => letter.charCodeAt(0));
+      deltas.push({ tokenIds, text, logprobs: tokenIds.map((id) => ({ logprob: -id, text: '', top: [] })) });
+    }
   }
   return deltas;
 };
 const joined = (deltas: readonly TurnDelta[]): TurnDelta => ({
   tokenIds: deltas.flatMap(({ tokenIds }) => tokenIds),
   text: deltas.map(({ text }) => text).join(''),
+  logprobs: deltas.flatMap(({ logprobs }) => logprobs ?? []),
 });
 const replayed = (handedOut: TurnDelta, replay: readonly TurnDelta[]): TurnDelta[] => {
   const aligner = new ReplayAligner(handedOut, 'r1');

@@ -162,6 +162,24 @@ describe('a turn', () => {
     expect(second?.structuredOutput).toEqual({ $case: 'choice', value: { choices: ['yes', 'no'] } });
   });
 
+  it('has the log probabilities of its tokens, when they came', async () => {
+    const one = { logprob: -0.5, topTokenIds: [7, 8], topLogprobs: [-0.25, -2], text: 'a', topTexts: ['b', 'c'] };
+    const told: wire.RunTurnResponse = {
+      event: { $case: 'delta', value: { tokenIds: [6], text: 'a', logprobs: [one] } },
+    };
+    play(turn([queued(), started(), told, finished()]));
+    const program = await start();
+    const shown = {
+      logprob: -0.5,
+      text: 'a',
+      top: [
+        { tokenId: 7, logprob: -0.25, text: 'b' },
+        { tokenId: 8, logprob: -2, text: 'c' },
+      ],
+    };
+    expect((await program.turn({ appendIds: [1], logprobs: 2 })).logprobs).toEqual([shown]);
+  });
+
   it('sends its chunks and says what they cost', async () => {
     const use = {
       reusedTokens: 70,
