@@ -31,6 +31,7 @@ describe('the command line', () => {
       vocabularySize: 128_256,
       maxPinnedFraction: 0.95,
       seed: 1,
+      host: { blocks: 0 },
     });
   });
 
@@ -55,7 +56,7 @@ describe('the command line', () => {
         ...['--time-scale', '0.5', '--seed', '9', '--model', 'm', '--blocks', '100', '--block-size', '32'],
         ...['--max-running', '4', '--token-budget', '64', '--max-context', '3200', '--vocab-size', '1000'],
         ...['--max-pinned-fraction', '0.5', '--epoch', 'e', '--stats-interval', '50', '--log-level', 'debug'],
-        ...['--tool-calls', '3'],
+        ...['--tool-calls', '3', '--host-kv-scale', '2.5'],
       ),
     );
     expect(rest).toEqual({ host: '0.0.0.0', port: 7_100, timeScale: 0.5, logLevel: 'debug' });
@@ -73,6 +74,7 @@ describe('the command line', () => {
       seed: 9,
       statsIntervalMs: 50,
       toolCallsPerTask: 3,
+      host: { blocks: 250 },
     });
   });
 

@@ -54,6 +54,7 @@ const oneOf = (names: readonly string[]): z.ZodType<string> =>
   });
 
 const MAX_BLOCKS = 16_777_216;
+const MAX_HOST_BLOCKS = 0x7fff_ffff;
 
 const schema = z.object({
   host: z.string().min(1, 'is empty; allowed: an IP address or host name'),
@@ -64,6 +65,7 @@ const schema = z.object({
   toolCalls: numeric({ min: 0, max: 1_000 }),
   model: label.optional(),
   kvScale: numeric({ min: 0.0001, max: 1_000, isReal: true }),
+  hostKvScale: numeric({ min: 0, max: 1_000, isReal: true }),
   blocks: numeric({ min: 1, max: MAX_BLOCKS }).optional(),
   blockSize: numeric({ min: 1, max: 1_024 }).optional(),
   maxRunning: numeric({ min: 1, max: 65_536 }).optional(),
@@ -161,6 +163,10 @@ const toSettings = (options: Parsed): EngineSettings => {
     vocabularySize: options.vocabSize,
     maxPinnedFraction: options.maxPinnedFraction,
     stepTime: profile.stepTime,
+    host: {
+      blocks: Math.min(MAX_HOST_BLOCKS, Math.round(totalBlocks * options.hostKvScale)),
+      reloadMicrosPerToken: profile.reloadMicrosPerToken,
+    },
     epoch: options.epoch ?? randomUUID(),
     seed: options.seed,
     toolCallsPerTask: options.toolCalls,

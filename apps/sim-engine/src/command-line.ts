@@ -28,6 +28,7 @@ export const commandLine = (version: string): Command =>
     )
     .option('--model <name>', 'served model name (default: sim-<model of the profile>)')
     .option('--kv-scale <factor>', "share of the profile's KV pool", '1')
+    .option('--host-kv-scale <factor>', 'host memory for overwritten KV, of the KV pool; 0: none', '0')
     .option('--blocks <number>', 'KV blocks, instead of the profile and --kv-scale')
     .option('--block-size <tokens>', 'tokens in a block (default: of the profile)')
     .option('--max-running <number>', 'requests that run at once (default: of the profile)')

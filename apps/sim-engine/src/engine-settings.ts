@@ -1,4 +1,4 @@
-import type { StepTimeCoefficients } from '@holdfast/simulation';
+import type { HostMemory, StepTimeCoefficients } from '@holdfast/simulation';
 import type { ChunkSettings } from './chunk/chunk-settings.js';
 
 /** What one simulated engine is. Every field is valid. */
@@ -20,6 +20,8 @@ export interface EngineSettings {
   /** Share of the pool that hard pins may take together, 0 to 1. */
   readonly maxPinnedFraction: number;
   readonly stepTime: StepTimeCoefficients;
+  /** Host memory that takes overwritten KV. */
+  readonly host: HostMemory;
   /** Names this life of the engine. */
   readonly epoch: string;
   /** Decides, with the prompt, what is generated. */

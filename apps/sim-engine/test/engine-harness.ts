@@ -25,6 +25,7 @@ export const testSettings = (overrides: Partial<EngineSettings> = {}): EngineSet
   vocabularySize: 128_256,
   maxPinnedFraction: 0.95,
   stepTime: engineProfile('h100-llama-3.1-8b').stepTime,
+  host: { blocks: 0, reloadMicrosPerToken: 0 },
   epoch: 'epoch-1',
   seed: 1,
   toolCallsPerTask: 0,

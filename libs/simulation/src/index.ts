@@ -1,5 +1,5 @@
 export { EngineModel } from './engine/engine-model.js';
-export type { EngineModelOptions } from './engine/engine-options.js';
+export type { EngineModelOptions, HostMemory } from './engine/engine-options.js';
 export type {
   KvRemovedEvent,
   KvStoredEvent,

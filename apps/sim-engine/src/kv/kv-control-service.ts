@@ -48,6 +48,7 @@ const getInfo = ({ settings, version }: KvControlOptions): kv.GetInfoResponse =>
   engineKind: 'sim',
   engineVersion: version,
   totalBlocks: settings.totalBlocks,
+  hostBlocks: settings.host.blocks,
   blockSize: settings.blockTokens,
   maxRunningRequests: settings.maxRunningRequests,
   maxPinnedFraction: settings.maxPinnedFraction,

@@ -31,6 +31,7 @@ describe('KvControl', () => {
       engineKind: 'sim',
       engineVersion: '0.1.0',
       totalBlocks: 64,
+      hostBlocks: 0,
       blockSize: 16,
       maxRunningRequests: 64,
       maxPinnedFraction: 0.95,
@@ -38,6 +39,25 @@ describe('KvControl', () => {
       softPins: true,
       reranks: true,
     });
+  });
+
+  it('tells of host memory, and brings back from there what was overwritten', async () => {
+    const host = { blocks: 64, reloadMicrosPerToken: 2.6 };
+    const cachedBehind = async (fields: object): Promise<number | undefined> => {
+      const other = await TestEngine.startManual({ totalBlocks: 16, maxContextTokens: 256, ...fields });
+      try {
+        expect((await other.info({})).hostBlocks).toBe('host' in fields ? host.blocks : 0);
+        const promptIds = ids(160, 0);
+        await other.ask({ promptIds, hints: { program: 'a' } });
+        await other.ask({ promptIds: ids(240, 1_000), hints: { program: 'b' } });
+        return (await other.ask({ promptIds, hints: { program: 'a' } })).complete?.cachedTokens;
+      } finally {
+        await other.stop();
+      }
+    };
+    // All but the last block, which must be computed in any case. Without host memory nothing has survived.
+    expect(await cachedBehind({ host })).toBe(144);
+    expect(await cachedBehind({})).toBe(0);
   });
 
   it('pins the last finished turn, lists it, and counts it', async () => {

@@ -26,7 +26,7 @@ from holdfast_vllm.pins.pin import PinTerms
 from holdfast_vllm.settings import Settings, SettingsError
 from tests.unit.fake_store import FakeStore, keys_of
 
-FACTS = EngineFacts("e1", "0.0.0", 10, 4, 8, 1.0, orders_by_rank=True)
+FACTS = EngineFacts("e1", "0.0.0", 10, 4, 8, 1.0, orders_by_rank=True, host_blocks=30)
 LOOPBACK = Settings("127.0.0.1:0")
 
 
@@ -103,6 +103,7 @@ def test_the_service_describes_the_engine(stub: Any) -> None:
     info = stub.GetInfo(kv.GetInfoRequest())
     assert (info.interface_version, info.engine_kind, info.epoch) == (1, "vllm", "e1")
     assert (info.total_blocks, info.block_size, info.max_running_requests) == (10, 4, 8)
+    assert info.host_blocks == 30
     assert info.orders_by_rank
     assert info.soft_pins
     assert info.reranks

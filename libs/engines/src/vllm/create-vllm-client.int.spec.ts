@@ -61,6 +61,11 @@ describe('discovery', () => {
     });
   });
 
+  it('knows the host memory behind the pool of an engine that tells it', async () => {
+    const engine = await start({ kvControl: { getInfo: answer(kvInfo({ hostBlocks: 512 })) } });
+    expect((await connect(engine).info()).description).toMatchObject({ totalBlocks: 256, hostBlocks: 512 });
+  });
+
   it('finds KvControl on an address of its own', async () => {
     const [engine, control] = [await start({}), await start({ kvControl: {} })];
     const info = await connect(engine, { kvControlAddress: control.address }).info();

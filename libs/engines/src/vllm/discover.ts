@@ -84,7 +84,7 @@ const describeControlled = (
       reranks: control.reranks,
     },
     totalBlocks: control.totalBlocks,
-    hostBlocks: control.hostBlocks,
+    ...(control.hostBlocks === 0 ? {} : { hostBlocks: control.hostBlocks }),
     blockTokens: control.blockSize,
     maxRunningRequests: firstPositive(control.maxRunningRequests, server.maxNumSeqs, STOCK_MAX_RUNNING),
     prefillCost: link.prefillCost,

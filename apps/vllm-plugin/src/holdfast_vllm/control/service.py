@@ -71,6 +71,7 @@ class KvControlService(service.KvControlServicer):
             engine_kind="vllm",
             engine_version=facts.engine_version,
             total_blocks=facts.total_blocks,
+            host_blocks=facts.host_blocks,
             block_size=facts.block_tokens,
             max_running_requests=facts.max_running_requests,
             max_pinned_fraction=facts.max_pinned_fraction,

@@ -17,6 +17,7 @@ class EngineFacts:
     max_running_requests: int
     max_pinned_fraction: float
     orders_by_rank: bool
+    host_blocks: int = 0
 
 
 @dataclass(frozen=True)

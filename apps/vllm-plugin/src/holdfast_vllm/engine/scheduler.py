@@ -22,6 +22,7 @@ from holdfast_vllm.control.stats import EngineFacts, EngineStats
 from holdfast_vllm.control.watchers import Watchers
 from holdfast_vllm.engine.block_pool_store import BlockPoolStore, full_blocks
 from holdfast_vllm.engine.demand import Demand
+from holdfast_vllm.engine.host_memory import host_blocks
 from holdfast_vllm.engine.pool_figures import PoolCounter
 from holdfast_vllm.engine.queues import set_priority
 from holdfast_vllm.engine.requirements import check_engine
@@ -75,6 +76,7 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
             max_running_requests=int(self.max_num_running_reqs),
             max_pinned_fraction=settings.max_pinned_fraction,
             orders_by_rank=self._orders_by_rank,
+            host_blocks=host_blocks(self.vllm_config, self.kv_cache_config),
         )
         watchers = Watchers()
         self._ledger = KvLedger(

@@ -50,6 +50,8 @@ export interface GetInfoResponse {
   softPins: boolean;
   /** True when Rerank changes the order of requests that are in the engine. */
   reranks: boolean;
+  /** Blocks that fit the host memory to which overwritten KV goes; 0: there is none, or the engine does not know. */
+  hostBlocks: number;
 }
 
 /** PinRequest asks for a pin. */
@@ -225,6 +227,7 @@ function createBaseGetInfoResponse(): GetInfoResponse {
     ordersByRank: false,
     softPins: false,
     reranks: false,
+    hostBlocks: 0,
   };
 }
 
@@ -262,6 +265,9 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     }
     if (message.reranks !== false) {
       writer.uint32(88).bool(message.reranks);
+    }
+    if (message.hostBlocks !== 0) {
+      writer.uint32(96).uint32(message.hostBlocks);
     }
     return writer;
   },
@@ -367,6 +373,14 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
             message.reranks = reader.bool();
             continue;
           }
+          case 12: {
+            if (tag !== 96) {
+              break;
+            }
+
+            message.hostBlocks = reader.uint32();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -395,6 +409,7 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     message.ordersByRank = object.ordersByRank ?? false;
     message.softPins = object.softPins ?? false;
     message.reranks = object.reranks ?? false;
+    message.hostBlocks = object.hostBlocks ?? 0;
     return message;
   },
 };
