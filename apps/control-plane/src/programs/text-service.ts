@@ -4,7 +4,14 @@
  * Messages that continue a conversation become exactly the tokens that the template adds after the tokens so far: the
  * model's own output is never encoded anew, so the cached prefix holds.
  */
-import { loadTextCodec, parseToolCalls, type ChatMessage, type EngineClient, type TextCodec } from '@holdfast/engines';
+import {
+  loadTextCodec,
+  parseToolCalls,
+  promptMark,
+  type ChatMessage,
+  type EngineClient,
+  type TextCodec,
+} from '@holdfast/engines';
 import type { program as wire } from '@holdfast/contracts';
 import type { JsonValue } from '@holdfast/persistence';
 import { randomUUID } from 'node:crypto';
@@ -80,16 +87,20 @@ export class TextService {
     const { known, continued, messages, tools } = this.#note(program, turn, input);
     const codec = this.#required();
     if (continued.isWhole) {
-      const ids = codec.encode(codec.renderMessages(continued.messages, tools, { addGenerationPrompt: true }));
-      return { ids, extends: false, messages };
+      const text = codec.renderMessages(continued.messages, tools, { addGenerationPrompt: true });
+      this.#inputs.set(turn, { ...continued, mark: promptMark(text) });
+      return { ids: codec.encode(text), extends: false, messages };
     }
+    const previousPrompt = program.textTurns.at(-1)?.mark;
     const previousIds = program.context?.view() ?? new Uint32Array();
     const appended = codec.appendMessages({
       previousIds,
       previousMessages: known,
       newMessages: continued.messages,
       tools,
+      ...(previousPrompt === undefined ? {} : { previousPrompt }),
     });
+    this.#inputs.set(turn, { ...continued, mark: appended.mark });
     const ids = appended.extends ? appended.promptIds.subarray(previousIds.length) : appended.promptIds;
     return { ids, extends: appended.extends, messages };
   }

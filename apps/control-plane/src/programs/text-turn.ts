@@ -1,4 +1,4 @@
-import type { ChatMessage } from '@holdfast/engines';
+import type { ChatMessage, PromptMark } from '@holdfast/engines';
 import type { JsonValue, TextTurn as StoredTextTurn } from '@holdfast/persistence';
 import { z } from 'zod';
 
@@ -9,6 +9,8 @@ export interface TextInput {
   readonly messages: readonly ChatMessage[];
   /** Tools the model may call: a JSON array, or empty. */
   readonly toolsJson: string;
+  /** Of the rendered prompt; absent with chunks in it, and once the turn came back from the database. */
+  readonly mark?: PromptMark;
 }
 
 /** A finished turn that came as text: what was said, and the answer as the model wrote it. */

@@ -3,8 +3,19 @@
  * anew would not do: the model's own tokens need not be those that its text encodes to, and one different token breaks
  * the cached prefix. So the template is rendered without and with the new messages, and only the difference is encoded.
  */
+import { hash } from 'node:crypto';
 import type { ChatMessage } from './chat-message.js';
 import type { ChatTemplate } from './chat-template.js';
+
+/** A rendered prompt, to be known again at the beginning of a longer one without being kept. */
+export interface PromptMark {
+  readonly characters: number;
+  /** SHA-256, in hex. */
+  readonly digest: string;
+}
+
+/** Pure. */
+export const promptMark = (text: string): PromptMark => ({ characters: text.length, digest: hash('sha256', text) });
 
 /** What is there and what comes on top. */
 export interface AppendOptions {
@@ -13,6 +24,8 @@ export interface AppendOptions {
   /** The messages of those tokens, the answer included. */
   readonly previousMessages: readonly ChatMessage[];
   readonly newMessages: readonly ChatMessage[];
+  /** The rendered prompt that the last of the previous messages answers: spares rendering them two more times. */
+  readonly previousPrompt?: PromptMark;
   /** Tools in OpenAI's form. */
   readonly tools?: readonly unknown[];
 }
@@ -25,6 +38,8 @@ export interface AppendedPrompt {
    * everything was encoded anew (a compaction).
    */
   readonly extends: boolean;
+  /** The `previousPrompt` of the turn after. */
+  readonly mark: PromptMark;
 }
 
 /** What the text codec brings in. */
@@ -40,30 +55,43 @@ export const appendMessages = (options: AppendOptions, context: AppendContext): 
   const { previousIds, previousMessages, newMessages, tools = [] } = options;
   const all = [...previousMessages, ...newMessages];
   const whole = context.template.render(all, tools, { addGenerationPrompt: true });
+  const mark = promptMark(whole);
   const added = addedText(options, context, whole);
-  if (added === undefined) return { promptIds: context.encode(whole), extends: false };
+  if (added === undefined) return { promptIds: context.encode(whole), extends: false, mark };
   const addedIds = context.encode(added);
   const promptIds = new Uint32Array(previousIds.length + addedIds.length);
   promptIds.set(previousIds, 0);
   promptIds.set(addedIds, previousIds.length);
-  return { promptIds, extends: true };
+  return { promptIds, extends: true, mark };
 };
 
 /** The text after the previous tokens; undefined when the template does not extend. */
 const addedText = (options: AppendOptions, context: AppendContext, whole: string): string | undefined => {
   const { previousIds, previousMessages, tools = [] } = options;
-  if (previousMessages.at(-1)?.role !== 'assistant') {
+  const answer = previousMessages.at(-1);
+  if (answer?.role !== 'assistant') {
     const soFar = context.markedText(previousIds);
     return whole.startsWith(soFar) ? whole.slice(soFar.length) : undefined;
   }
+  // The model wrote its end marker itself, as a rule: then only what follows the marker is missing.
+  const lastText = context.markedText(previousIds.slice(-1));
+  const behind = textBehind(options, answer, whole);
+  if (behind !== undefined) return without(behind, lastText);
   const previous = context.template.render(previousMessages, tools, { addGenerationPrompt: false });
   if (!whole.startsWith(previous)) return undefined;
   const closing = closingText(options, context);
   if (closing === undefined || !previous.endsWith(closing)) return undefined;
-  // The model wrote its end marker itself, as a rule: then only what follows the marker is missing.
-  const lastText = context.markedText(previousIds.slice(-1));
-  const missing = lastText !== '' && closing.startsWith(lastText) ? closing.slice(lastText.length) : closing;
-  return missing + whole.slice(previous.length);
+  return without(closing, lastText) + whole.slice(previous.length);
+};
+
+const without = (text: string, start: string): string => (text.startsWith(start) ? text.slice(start.length) : text);
+
+/** What the template writes behind the answer, where it writes prompt and answer as they were; undefined elsewhere. */
+const textBehind = ({ previousPrompt }: AppendOptions, answer: ChatMessage, whole: string): string | undefined => {
+  if (previousPrompt === undefined || (answer.toolCalls ?? []).length > 0) return undefined;
+  const { characters, digest } = previousPrompt;
+  const isKnown = hash('sha256', whole.slice(0, characters)) === digest && whole.startsWith(answer.content, characters);
+  return isKnown ? whole.slice(characters + answer.content.length) : undefined;
 };
 
 const PROBE = 'holdfast-probe-7q';

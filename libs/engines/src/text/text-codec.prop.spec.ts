@@ -1,7 +1,9 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
+import { strToU8, unzipSync, zipSync } from 'fflate';
 import { fakeTokenizerArchive } from '../fake/fake-tokenizer.js';
-import { loadTextCodec } from './text-codec.js';
+import { promptMark } from './append-messages.js';
+import { loadTextCodec, type TextCodec } from './text-codec.js';
 
 const codec = loadTextCodec(fakeTokenizerArchive());
 
@@ -69,4 +71,49 @@ describe('a byte-level text codec', () => {
       }),
     );
   });
+
+  it('appends the same with the mark of the prompt before as without it, whatever the template does', () => {
+    const content = fc.oneof(
+      fc.string({ unit: 'binary', maxLength: 30 }),
+      fc.constantFrom('', ' a ', 'a\n', '<think>x'),
+    );
+    const templates = [
+      undefined,
+      // Trims what was said.
+      '{% for m in messages %}[{{ m.role }}]{{ m.content | trim }}[/]\n{% endfor %}{% if add_generation_prompt %}[assistant]{% endif %}',
+      // Rewrites answers once something follows, as templates do that drop what a model thought.
+      '{% for m in messages %}[{{ m.role }}]{{ m.content if loop.last else m.content[:1] }}[/]{% endfor %}[assistant]',
+      // Writes no end.
+      '{% for m in messages %}{{ m.role }}: {{ m.content }}\n{% endfor %}{% if add_generation_prompt %}assistant: {% endif %}',
+    ].map((template) => (template === undefined ? codec : loadTextCodec(withTemplate(template))));
+    fc.assert(
+      fc.property(
+        fc.constantFrom(...templates),
+        content,
+        content,
+        content,
+        fc.boolean(),
+        (own, asked, answer, next, isCut) => {
+          const question = [{ role: 'user' as const, content: asked }];
+          const prompt = own.renderMessages(question, [], { addGenerationPrompt: true });
+          const options = {
+            previousIds: own.encode(`${prompt}${answer}${isCut ? '' : '<|im_end|>'}`),
+            previousMessages: [...question, { role: 'assistant' as const, content: answer }],
+            newMessages: [{ role: 'user' as const, content: next }],
+          };
+          const marked = own.appendMessages({ ...options, previousPrompt: promptMark(prompt) });
+          const plain = own.appendMessages(options);
+          // Where the template repeats the prompt and the answer, the mark may find an extension that the rest does not.
+          if (plain.extends) expect(marked).toEqual(plain);
+          else if (marked.extends) expect(textOf(own, marked.promptIds)).toBe(textOf(own, plain.promptIds));
+        },
+      ),
+    );
+  });
 });
+
+const textOf = (own: TextCodec, ids: Uint32Array): string =>
+  [...ids].map((id) => (id > 255 ? `[${id}]` : own.decode([id]))).join('');
+
+const withTemplate = (template: string): Uint8Array =>
+  zipSync({ ...unzipSync(fakeTokenizerArchive()), 'chat_template.jinja': strToU8(template) });

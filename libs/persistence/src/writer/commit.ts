@@ -22,13 +22,15 @@ export async function commitBatch(
   const client = await pool.connect();
   let isBroken = true;
   try {
-    await client.query('BEGIN');
-    await requireLease(client, lease);
-    let missingRows = 0;
-    for (const statement of statements) missingRows += await run(client, statement, lease);
+    // Sent at once. What is written under a stale lease is rolled back, since nothing is committed before all answers.
+    const [, , ...missing] = await allDone([
+      client.query('BEGIN').then(() => 0),
+      requireLease(client, lease),
+      ...statements.map((statement) => run(client, statement, lease)),
+    ]);
     await client.query('COMMIT');
     isBroken = false;
-    return { missingRows };
+    return { missingRows: missing.reduce((sum, rows) => sum + rows, 0) };
   } catch (error) {
     // A connection that cannot even roll back is closed, which rolls back too.
     isBroken = await client.query('ROLLBACK').then(
@@ -41,12 +43,22 @@ export async function commitBatch(
   }
 }
 
-async function requireLease(client: pg.PoolClient, lease: LeaseIdentity): Promise<void> {
+/** The results of all; the first failure in their order, once none runs any more: what follows it only says so again. */
+async function allDone<Value>(running: readonly Promise<Value>[]): Promise<Value[]> {
+  const ends = await Promise.allSettled(running);
+  return ends.map((end) => {
+    if (end.status === 'rejected') throw end.reason;
+    return end.value;
+  });
+}
+
+async function requireLease(client: pg.PoolClient, lease: LeaseIdentity): Promise<number> {
   const { rowCount } = await client.query(
     'SELECT 1 FROM pool_lease WHERE pool_id = $1 AND fencing_token = $2 FOR SHARE',
     [lease.poolId, lease.fencingToken],
   );
   if (rowCount !== 1) throw new LeaseLostError(lease.poolId, lease.fencingToken);
+  return 0;
 }
 
 async function run(client: pg.PoolClient, statement: Statement, lease: LeaseIdentity): Promise<number> {
