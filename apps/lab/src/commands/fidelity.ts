@@ -8,6 +8,7 @@ import { vllmMarkdown } from '../fidelity/live/vllm-markdown.js';
 import { measureVllm, type VllmResult } from '../fidelity/live/vllm-part.js';
 import { publishedMarkdown } from '../fidelity/published-markdown.js';
 import { measurePublished, type PublishedResult } from '../fidelity/published-part.js';
+import { measurePublishedRun, publishedRunMarkdown, type PublishedRunResult } from '../fidelity/published-run.js';
 import { replaceSections } from '../output/replace-sections.js';
 import { writeWhole } from '../output/write-files.js';
 import type { CommandIo } from './compare.js';
@@ -42,6 +43,7 @@ interface Fidelity {
   readonly schema: 'holdfast.lab.fidelity/v1';
   readonly engines?: readonly EngineResult[];
   readonly published?: readonly PublishedResult[];
+  readonly publishedRun?: readonly PublishedRunResult[];
   readonly live?: readonly LiveResult[];
   readonly vllm?: VllmResult;
 }
@@ -79,15 +81,21 @@ const measure = async ({ parts, data, seeds, timeScale }: FidelitySettings, io: 
   return {
     schema: 'holdfast.lab.fidelity/v1',
     ...(parts.includes('engines') ? { engines: measureEngines(data) } : {}),
-    ...(parts.includes('published') ? { published: measurePublished(seeds, progress) } : {}),
+    ...(parts.includes('published')
+      ? { published: measurePublished(seeds, progress), publishedRun: measurePublishedRun() }
+      : {}),
     ...(parts.includes('live') ? { live: await measureLive(live) } : {}),
     ...(parts.includes('vllm') ? { vllm: await measureVllm(io) } : {}),
   };
 };
 
-const sectionsOf = ({ engines, published, live, vllm }: Fidelity, settings: FidelitySettings): readonly string[] => [
+const sectionsOf = (
+  { engines, published, publishedRun, live, vllm }: Fidelity,
+  settings: FidelitySettings,
+): readonly string[] => [
   ...(engines === undefined ? [] : [engineMarkdown(engines)]),
   ...(published === undefined ? [] : [publishedMarkdown(published, settings.seeds)]),
+  ...(publishedRun === undefined ? [] : [publishedRunMarkdown(publishedRun)]),
   ...(live === undefined ? [] : [liveMarkdown(live, settings)]),
   ...(vllm === undefined ? [] : [vllmMarkdown(vllm)]),
 ];

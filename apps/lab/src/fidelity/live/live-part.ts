@@ -12,14 +12,14 @@ import { turnLatencies } from './turn-latencies.js';
 
 /** Profile of the simulated engines. */
 export const LIVE_PROFILE = 'h100-llama-3.1-8b';
-/** So little memory that the programs compete for it: 28,032 tokens an engine. */
-export const LIVE_BLOCKS = 1_752;
+/** So little memory that pins are revoked: 14,400 tokens an engine. */
+export const LIVE_BLOCKS = 900;
 /** So many that it matters where a program begins. */
 export const LIVE_ENGINES = 2;
 export const LIVE_SEED = 1;
 
-/** One policy of each kind, and what they do with pins: none, a constant, Continuum's rule, and prices. */
-export const LIVE_POLICIES = ['vllm-fcfs', 'static-ttl:ttl=2s', 'continuum', 'infercept', 'holdfast'] as const;
+/** What they do with pins: nothing, two constants, Continuum's rule, prices. */
+export const LIVE_POLICIES = ['vllm-fcfs', 'static-ttl:ttl=2s', 'infinite-pin', 'continuum', 'holdfast'] as const;
 
 export const LIVE_SHAPE: LiveWorkloadShape = {
   programs: 16,

@@ -29,6 +29,8 @@ export interface LiveRun {
   readonly progress: ProgressDisplay;
 }
 
+const ENGINES_WITHIN_MS = 60_000;
+const POLL_MS = 100;
 const EXPORT_DEADLINE_MS = 60_000;
 const TURN_DEADLINE_MS = 3_600_000;
 const CALL_DEADLINE_MS = 60_000;
@@ -38,7 +40,8 @@ export const runLive = async (run: LiveRun): Promise<RecordedRun> => {
   const env = environmentOf(run);
   const service = new BuiltProcess({ entry: 'apps/control-plane/dist/main.js', env });
   try {
-    const { grpc = '' } = await service.ready();
+    const { grpc = '', http = '' } = await service.ready();
+    await untilReady(http);
     await runPrograms(grpc, run);
   } finally {
     await service.stop();
@@ -80,6 +83,19 @@ const withoutOwnSettings = (): Record<string, string> =>
       .filter((name) => name.startsWith('HOLDFAST_'))
       .map((name) => [name, '']),
   );
+
+/** It listens before it has attached its engines; programs are to find both. */
+const untilReady = async (httpAddress: string): Promise<void> => {
+  const deadline = performance.now() + ENGINES_WITHIN_MS;
+  for (;;) {
+    const answer = await fetch(`http://${httpAddress}/health/ready`);
+    if (answer.ok) return;
+    if (performance.now() > deadline) {
+      throw new Error(`the service was not ready within ${ENGINES_WITHIN_MS} ms: ${await answer.text()}`);
+    }
+    await sleep(POLL_MS);
+  }
+};
 
 const runPrograms = async (address: string, run: LiveRun): Promise<void> => {
   const { arrivals, pool, seed, timeScale, signal, progress } = run;
