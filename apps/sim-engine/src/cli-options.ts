@@ -74,6 +74,7 @@ const schema = z.object({
   vocabSize: numeric({ min: 259, max: 16_777_216 }),
   maxPinnedFraction: numeric({ min: 0, max: 1, isReal: true }),
   chunkMemory: numeric({ min: 0, max: 16_777_216 }),
+  chunkDisk: numeric({ min: 0, max: 16_777_216 }),
   chunkPrefixOnly: z.boolean(),
   chunkDamage: numeric({ min: 0, max: 100, isReal: true }),
   chunkDrift: numeric({ min: 0, max: 100, isReal: true }),
@@ -177,6 +178,8 @@ const toSettings = (options: Parsed): EngineSettings => {
 
 /** Host memory to the accelerator over PCIe 5, one way. */
 const LOAD_BYTES_PER_SECOND = 50e9;
+/** An NVMe disk, read in order. */
+const DISK_BYTES_PER_SECOND = 3e9;
 const MIB = 1_048_576;
 
 const chunksOf = (options: Parsed, { kvBytesPerToken }: EngineProfile): Pick<EngineSettings, 'chunks'> =>
@@ -185,6 +188,8 @@ const chunksOf = (options: Parsed, { kvBytesPerToken }: EngineProfile): Pick<Eng
     : {
         chunks: {
           memoryBytes: options.chunkMemory * MIB,
+          diskBytes: options.chunkDisk * MIB,
+          diskBytesPerSecond: DISK_BYTES_PER_SECOND,
           kvBytesPerToken,
           loadBytesPerSecond: LOAD_BYTES_PER_SECOND,
           nonPrefix: !options.chunkPrefixOnly,

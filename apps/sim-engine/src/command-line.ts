@@ -41,6 +41,7 @@ export const commandLine = (version: string): Command =>
     )
     .option('--max-pinned-fraction <share>', 'share of the pool that hard pins may take together', '0.95')
     .option('--chunk-memory <MiB>', 'host memory for the KV of chunks: serves holdfast.chunk.v1 too; 0 does not', '0')
+    .option('--chunk-disk <MiB>', 'files for the KV of chunks, behind --chunk-memory; 0 has none', '0')
     .option('--chunk-prefix-only', 'chunks are reused behind the same prefix only', false)
     .option(
       '--chunk-damage <nats>',

@@ -23,7 +23,9 @@ const start = (port: number): Promise<SimEngine> =>
       chunks: {
         memoryBytes: 1e9,
         kvBytesPerToken: 1_000,
+        diskBytes: 0,
         loadBytesPerSecond: 1e9,
+        diskBytesPerSecond: 1e8,
         nonPrefix: true,
         damageNats: () => 0.1,
       },

@@ -22,7 +22,6 @@ export const buildVariant = (
     tokenCount: tokenIds.length,
     builtAt: before.length,
     bytes: BigInt(tokenIds.length * kvBytesPerToken),
-    tiers: [chunk.Tier.MEMORY],
     canonical: !isMean,
     pinned: false,
     stats: modelledStats(

@@ -3,6 +3,7 @@ import { chunk } from '@holdfast/contracts';
 import type { EngineSettings } from '../engine-settings.js';
 import { encodeText, eosTokenId } from '../tokenizer/byte-level-tokenizer.js';
 import type { ChunkSettings } from './chunk-settings.js';
+import type { VariantShelf } from './variant-shelf.js';
 
 /** Pure. Digest of all that stored KV depends on: another model, vocabulary or seed makes other KV. */
 export const simFingerprint = ({ model, seed, vocabularySize }: EngineSettings, tokenizerDigest: string): string =>
@@ -22,7 +23,7 @@ const NEUTRAL_TEXT =
 export const capabilities = (
   settings: EngineSettings,
   chunks: ChunkSettings,
-  facts: { readonly version: string; readonly tokenizerDigest: string; readonly bytesUsed: bigint },
+  facts: { readonly version: string; readonly tokenizerDigest: string; readonly shelf: VariantShelf },
 ): chunk.GetCapabilitiesResponse => ({
   interfaceVersion: 1,
   engineId: settings.model,
@@ -44,17 +45,29 @@ export const capabilities = (
   variants: chunks.nonPrefix,
   layerStop: false,
   stats: [chunk.StatKind.INTER, chunk.StatKind.INTRA, chunk.StatKind.TOKEN_INTER],
-  tiers: [tierState(chunks, facts.bytesUsed)],
+  tiers: tierStates(chunks, facts.shelf),
   prefillMsPerToken: settings.stepTime.perPrefillTokenMicros / 1e3,
   prefillMsPerTokenAndContextToken: settings.stepTime.perPrefillPairMicros / 1e3,
   neutralPrefixTokenIds: chunks.nonPrefix ? Array.from(encodeText(NEUTRAL_TEXT)) : [],
   stopTokenIds: [eosTokenId],
 });
 
-/** Pure. The one tier. */
-export const tierState = (chunks: ChunkSettings, bytesUsed: bigint): chunk.TierState => ({
-  tier: chunk.Tier.MEMORY,
-  bytesTotal: BigInt(chunks.memoryBytes),
-  bytesUsed,
-  loadBytesPerSecond: chunks.loadBytesPerSecond,
-});
+/** The tiers as they are now. */
+export const tierStates = (chunks: ChunkSettings, shelf: VariantShelf): chunk.TierState[] => [
+  {
+    tier: chunk.Tier.MEMORY,
+    bytesTotal: BigInt(chunks.memoryBytes),
+    bytesUsed: shelf.memoryBytes,
+    loadBytesPerSecond: chunks.loadBytesPerSecond,
+  },
+  ...(chunks.diskBytes === 0
+    ? []
+    : [
+        {
+          tier: chunk.Tier.DISK,
+          bytesTotal: BigInt(chunks.diskBytes),
+          bytesUsed: shelf.bytes,
+          loadBytesPerSecond: chunks.diskBytesPerSecond,
+        },
+      ]),
+];

@@ -7,7 +7,7 @@ import { encodeText } from '../tokenizer/byte-level-tokenizer.js';
 import type { TokenizerArchive } from '../tokenizer/tokenizer-archive.js';
 import { AnsweredOperations } from './answered-operations.js';
 import { buildVariant } from './build-variants.js';
-import { capabilities, simFingerprint, tierState } from './capabilities.js';
+import { capabilities, simFingerprint, tierStates } from './capabilities.js';
 import type { ChunkSettings } from './chunk-settings.js';
 import { EventLog } from './event-log.js';
 import { execute } from './execute-call.js';
@@ -38,7 +38,10 @@ export class ChunkEngineService {
 
   constructor(private readonly options: ChunkEngineOptions) {
     this.#events = new EventLog(options.settings.epoch);
-    this.#shelf = new VariantShelf(BigInt(options.chunks.memoryBytes), this.#events);
+    this.#shelf = new VariantShelf(
+      { memoryBytes: BigInt(options.chunks.memoryBytes), diskBytes: BigInt(options.chunks.diskBytes) },
+      this.#events,
+    );
     this.#lane = new SerialLane(options.clock);
   }
 
@@ -91,7 +94,7 @@ export class ChunkEngineService {
 
   #capabilities(): chunk.GetCapabilitiesResponse {
     const { settings, chunks, version, archive } = this.options;
-    return capabilities(settings, chunks, { version, tokenizerDigest: archive.sha256, bytesUsed: this.#shelf.bytes });
+    return capabilities(settings, chunks, { version, tokenizerDigest: archive.sha256, shelf: this.#shelf });
   }
 
   #execute(call: Parameters<chunk.ChunkEngineServiceServer['execute']>[0]): void {
@@ -176,7 +179,7 @@ export class ChunkEngineService {
       epoch: this.options.settings.epoch,
       sequence: this.#events.sequence,
       variants: this.#shelf.size,
-      tiers: [tierState(this.options.chunks, this.#shelf.bytes)],
+      tiers: tierStates(this.options.chunks, this.#shelf),
       ...this.#counts,
       corrupt: 0n,
     };

@@ -13,7 +13,9 @@ const silent = { debug: () => undefined, info: () => undefined, warn: () => unde
 const chunks = (overrides: Partial<ChunkSettings> = {}): ChunkSettings => ({
   memoryBytes: 1_000_000,
   kvBytesPerToken: KV_BYTES,
+  diskBytes: 0,
   loadBytesPerSecond: 1e9,
+  diskBytesPerSecond: 1e8,
   nonPrefix: true,
   damageNats: () => 0.1,
   ...overrides,
@@ -247,6 +249,39 @@ describe('a simulated engine that reuses chunks', () => {
     abort.abort();
     expect(seen).toContain('EVICTED head/0');
     expect((await client.chunks.list()).map(({ spec }) => spec!.variantId)).toEqual(['b/0', 'c/0']);
+  });
+
+  it('keeps on disk what memory has no room for, and loads it ahead when it is told to', async () => {
+    await stop();
+    await start({ memoryBytes: 250 * KV_BYTES, diskBytes: 10_000 * KV_BYTES, diskBytesPerSecond: 1e5 });
+    await storeAll();
+    await client.chunks.build({
+      opId: 'op',
+      epoch: '',
+      fingerprint: '',
+      items: [chunk.BuildItem.create({ variant: specOf('c/0'), tokenIds: ids(100, 9) })],
+    });
+    const tiers = async (): Promise<Record<string, string>> =>
+      Object.fromEntries(
+        (await client.chunks.list()).map((one) => [
+          one.spec!.variantId,
+          one.tiers.map((tier) => chunk.Tier[tier]).join(),
+        ]),
+      );
+    const near = 'MEMORY,DISK';
+    expect(await tiers()).toEqual({ 'a/0': 'DISK', 'b/0': near, 'c/0': near, 'head/0': 'DISK' });
+    const prompt = [{ ids: HEAD }, { ids: A, work: stored('reuse', 'a/0', A) }, { ids: TAIL }];
+    const cold = await run(prompt);
+    // 100 tokens of 1,000 bytes at 100,000 bytes a second.
+    expect(cold.timing?.loadMs).toBeCloseTo(1_000);
+    expect(cold.segments[1]?.loadedFrom).toBe(chunk.Tier.DISK);
+    expect(await tiers()).toMatchObject({ 'a/0': near, 'b/0': 'DISK', 'c/0': near });
+    expect((await run(prompt)).timing?.loadMs).toBeLessThan(1);
+
+    expect(await client.chunks.copy('op-2', chunk.Tier.MEMORY, ['b/0', 'gone'])).toEqual(['b/0']);
+    expect(await tiers()).toMatchObject({ 'a/0': near, 'b/0': near, 'c/0': 'DISK' });
+    const behind = await run([{ ids: HEAD }, { ids: B, work: stored('reuse', 'b/0', B) }, { ids: TAIL }]);
+    expect(behind.segments[1]?.loadedFrom).toBe(chunk.Tier.MEMORY);
   });
 
   it('says that events are gone when they are asked for by another epoch', async () => {

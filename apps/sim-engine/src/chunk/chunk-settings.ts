@@ -2,10 +2,14 @@
 export interface ChunkSettings {
   /** Host memory for stored KV. */
   readonly memoryBytes: number;
+  /** Files for stored KV; 0 for none. */
+  readonly diskBytes: number;
   /** KV of one token, from the profile. */
   readonly kvBytesPerToken: number;
   /** From host memory to the accelerator. */
   readonly loadBytesPerSecond: number;
+  /** From files to the accelerator. */
+  readonly diskBytesPerSecond: number;
   /** Chunks can be reused behind another prefix; else prefixes only. */
   readonly nonPrefix: boolean;
   /**

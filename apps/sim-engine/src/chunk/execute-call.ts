@@ -44,7 +44,8 @@ export const execute = (call: ExecuteStream, context: ExecuteContext): PlanWork 
   const execution = accept(request, context);
   const { work, output } = execution;
   const { settings, chunks, lane } = context;
-  const { load, compute } = prefillMicros(work, { ...settings, loadBytesPerSecond: chunks.loadBytesPerSecond });
+  const { loadBytesPerSecond, diskBytesPerSecond } = chunks;
+  const { load, compute } = prefillMicros(work, { ...settings, loadBytesPerSecond, diskBytesPerSecond });
   const perToken = decodeMicros(request.tokenIds.length, settings);
   const decode = perToken * (output.outputTokens - 1);
   let cancel: () => void = () => undefined;
@@ -191,7 +192,6 @@ const store = (
     tokenCount: end - start,
     builtAt: start,
     bytes: BigInt((end - start) * chunks.kvBytesPerToken),
-    tiers: [chunk.Tier.MEMORY],
     canonical,
     pinned: false,
     stats: modelledStats(tokenIds, variant.prefixChunkIds),

@@ -11,7 +11,7 @@ export interface PlaceContext {
   readonly after: (millis: number, fire: () => void) => CancelTimer;
 }
 
-/** Modifies the shelf: carries out one order. There is one tier, the memory. */
+/** Modifies the shelf: carries out one order. Memory and disk are kept by use, so only copies to memory are taken. */
 export const place = (item: chunk.PlaceItem, context: PlaceContext): chunk.PlaceResult => {
   const { shelf } = context;
   const { variantId, generation, action } = item;
@@ -36,11 +36,19 @@ export const place = (item: chunk.PlaceItem, context: PlaceContext): chunk.Place
     case chunk.PlaceAction.UNPIN:
       shelf.pin(variantId, false);
       break;
-    default:
-      if (item.tier !== chunk.Tier.MEMORY) return refused('this engine keeps KV in memory only');
-      if (action !== chunk.PlaceAction.COPY) return refused('the last copy stays; EVICT drops it');
+    default: {
+      const reason = notCopied(item);
+      if (reason !== null) return refused(reason);
+      shelf.used(held);
+    }
   }
-  return { variantId, done: true, refusedReason: '', tiers: held.tiers };
+  return { variantId, done: true, refusedReason: '', tiers: shelf.find(variantId)?.tiers ?? [] };
+};
+
+/** Why an order is none that is taken; null for a copy to memory. */
+const notCopied = ({ action, tier }: chunk.PlaceItem): string | null => {
+  if (tier !== chunk.Tier.MEMORY) return 'this engine takes orders for its memory only';
+  return action === chunk.PlaceAction.COPY ? null : 'copies leave when room is short; EVICT drops all';
 };
 
 const pin = ({ variantId, leaseMs }: chunk.PlaceItem, { shelf, events, after }: PlaceContext): void => {

@@ -10,6 +10,8 @@ export interface PlanWork {
   readonly reusedTokens: number;
   readonly prefixTokens: number;
   readonly loadedBytes: bigint;
+  /** Of these, from files. */
+  readonly diskBytes: bigint;
   /** Pairs of a computed token and one that it attends to. */
   readonly pairs: number;
 }
@@ -29,6 +31,10 @@ export const planWork = (segments: readonly ResolvedSegment[], requestFix: chunk
     reusedTokens: sum(({ reusedTokens }) => reusedTokens),
     prefixTokens: sum(({ reusedTokens }, index) => (segments[index]!.kind === 'prefix' ? reusedTokens : 0)),
     loadedBytes: results.reduce((total, { loadedBytes }) => total + loadedBytes, 0n),
+    diskBytes: results.reduce(
+      (total, { loadedBytes, loadedFrom }) => total + (loadedFrom === chunk.Tier.DISK ? loadedBytes : 0n),
+      0n,
+    ),
     pairs: sum(({ recomputedTokens }, index) => prefillPairs(segments[index]!.start, recomputedTokens)),
   };
 };
@@ -48,7 +54,7 @@ const resultOf = (segment: ResolvedSegment, budget: number): chunk.SegmentResult
       : {
           variantId: variant.spec.variantId,
           generation: variant.generation,
-          loadedFrom: chunk.Tier.MEMORY,
+          loadedFrom: variant.tiers[0] ?? chunk.Tier.MEMORY,
           loadedBytes: variant.bytes,
         }),
   });
@@ -63,9 +69,16 @@ const repaired = ({ fix, start, end }: ResolvedSegment, budget: number): number 
 /** Pure. Microseconds that the prompt takes, loading first, then computing. */
 export const prefillMicros = (
   work: PlanWork,
-  cost: { readonly stepTime: StepTimeCoefficients; readonly loadBytesPerSecond: number },
+  cost: {
+    readonly stepTime: StepTimeCoefficients;
+    readonly loadBytesPerSecond: number;
+    readonly diskBytesPerSecond: number;
+  },
 ): { readonly load: number; readonly compute: number } => ({
-  load: (Number(work.loadedBytes) / cost.loadBytesPerSecond) * 1e6,
+  load:
+    (Number(work.loadedBytes - work.diskBytes) / cost.loadBytesPerSecond +
+      Number(work.diskBytes) / cost.diskBytesPerSecond) *
+    1e6,
   compute: stepMicros(cost.stepTime, {
     prefillTokens: work.computedTokens,
     prefillPairs: work.pairs,

@@ -11,17 +11,35 @@ export interface ShelfVariant extends chunk.Variant {
   readonly isMean: boolean;
 }
 
-/** Modelled KV in host memory: least recently used leaves first, what is pinned stays. */
+/** How much there is room for. */
+export interface ShelfRoom {
+  readonly memoryBytes: bigint;
+  /** 0 without files: then memory is all there is. With them, everything is on the disk, and what was used last in memory too. */
+  readonly diskBytes: bigint;
+}
+
+/** Modelled KV in host memory and on disk: least recently used leaves first, what is pinned stays. */
 export class VariantShelf {
   /** In order of the last use. */
   readonly #variants = new Map<string, ShelfVariant>();
   readonly #generations = new Map<string, bigint>();
   #bytes = 0n;
+  #memoryBytes = 0n;
 
   constructor(
-    private readonly capacityBytes: bigint,
+    private readonly room: ShelfRoom,
     private readonly events: EventLog,
   ) {}
+
+  /** Of the tier that holds everything. */
+  private get capacityBytes(): bigint {
+    return this.room.diskBytes === 0n ? this.room.memoryBytes : this.room.diskBytes;
+  }
+
+  /** Bytes of copies in memory. */
+  get memoryBytes(): bigint {
+    return this.#memoryBytes;
+  }
 
   get bytes(): bigint {
     return this.#bytes;
@@ -40,27 +58,40 @@ export class VariantShelf {
     return this.#variants.get(variantId);
   }
 
-  /** Modifies state. */
-  used(variant: ShelfVariant): void {
-    this.#variants.delete(variant.spec.variantId);
-    this.#variants.set(variant.spec.variantId, variant);
+  /** Modifies state: a variant is used, and in memory from now on. */
+  used({ spec }: ShelfVariant): void {
+    const variant = this.#variants.get(spec.variantId);
+    if (variant === undefined) return;
+    this.#variants.delete(spec.variantId);
+    const isNear = variant.tiers.includes(chunk.Tier.MEMORY);
+    this.#variants.set(spec.variantId, isNear ? variant : { ...variant, tiers: [chunk.Tier.MEMORY, ...variant.tiers] });
+    if (isNear) return;
+    this.#memoryBytes += variant.bytes;
+    this.events.add({
+      ...{ kind: chunk.EventKind.LOADED, variantId: spec.variantId, generation: variant.generation },
+      tier: chunk.Tier.MEMORY,
+    });
+    this.#demote();
   }
 
   /** Modifies state: stores under the next generation of the name. Throws QUOTA_EXCEEDED when it cannot fit. */
-  put(fresh: Omit<ShelfVariant, 'generation'>): ShelfVariant {
+  put(fresh: Omit<ShelfVariant, 'generation' | 'tiers'>): ShelfVariant {
     const { variantId } = fresh.spec;
     this.#remove(variantId);
     this.#makeRoom(fresh.bytes);
     const generation = (this.#generations.get(variantId) ?? 0n) + 1n;
     this.#generations.set(variantId, generation);
-    const variant: ShelfVariant = { ...fresh, generation };
+    const disk = this.room.diskBytes === 0n ? [] : [chunk.Tier.DISK];
+    const variant: ShelfVariant = { ...fresh, generation, tiers: [chunk.Tier.MEMORY, ...disk] };
     this.#variants.set(variantId, variant);
     this.#bytes += variant.bytes;
+    this.#memoryBytes += variant.bytes;
     this.events.add({ kind: chunk.EventKind.STORED, variantId, generation, tier: chunk.Tier.MEMORY });
     if (this.#bytes * 10n > this.capacityBytes * 9n) {
       this.events.add({ kind: chunk.EventKind.PRESSURE, tier: chunk.Tier.MEMORY, bytesUsed: this.#bytes });
     }
-    return variant;
+    this.#demote();
+    return this.#variants.get(variantId)!;
   }
 
   /** Modifies state. False when there was none. */
@@ -93,11 +124,28 @@ export class VariantShelf {
     });
   }
 
+  /** Copies in memory leave, those that were not used the longest first. */
+  #demote(): void {
+    if (this.room.diskBytes === 0n) return;
+    for (const variant of [...this.#variants.values()]) {
+      if (this.#memoryBytes <= this.room.memoryBytes) return;
+      if (variant.pinned || !variant.tiers.includes(chunk.Tier.MEMORY)) continue;
+      const { variantId } = variant.spec;
+      this.#variants.set(variantId, { ...variant, tiers: [chunk.Tier.DISK] });
+      this.#memoryBytes -= variant.bytes;
+      this.events.add({
+        ...{ kind: chunk.EventKind.DEMOTED, variantId, generation: variant.generation },
+        tier: chunk.Tier.MEMORY,
+      });
+    }
+  }
+
   #remove(variantId: string): ShelfVariant | undefined {
     const variant = this.#variants.get(variantId);
     if (variant === undefined) return undefined;
     this.#variants.delete(variantId);
     this.#bytes -= variant.bytes;
+    if (variant.tiers.includes(chunk.Tier.MEMORY)) this.#memoryBytes -= variant.bytes;
     return variant;
   }
 }
