@@ -1,6 +1,9 @@
 import { type EmbeddedPostgres, startPostgres } from '@holdfast/platform';
 import { Holdfast } from '@holdfast/sdk';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
+import OpenAI from 'openai';
+import { zodFunction, zodResponseFormat } from 'openai/helpers/zod';
+import { z } from 'zod';
 import { type ControlPlane, startControlPlane } from './support/control-plane.js';
 import { VllmProcess } from './support/vllm-process.js';
 
@@ -115,6 +118,24 @@ describe('the form of an answer of a real model', () => {
       const answer: unknown = JSON.parse(choice.message.content ?? '');
       expect(answer).toEqual({ city: expect.stringMatching(/^(Paris|Rome|Madrid)$/), isCapital: expect.any(Boolean) });
     }
+  });
+
+  it('is read by the openai package with its own helpers, calls too', async () => {
+    const client = new OpenAI({ baseURL: `http://${controlPlane.httpAddress}/v1`, apiKey: 'none', maxRetries: 0 });
+    const ask = {
+      model: 'smollm2',
+      temperature: 0,
+      max_tokens: 96,
+      messages: [{ role: 'user', content: 'Which is the capital of France?' } as const],
+    };
+    const Answer = z.object({ city: z.enum(['Paris', 'Rome']), isCapital: z.boolean() });
+    const format = zodResponseFormat(Answer, 'answer');
+    const { choices } = await client.chat.completions.parse({ ...ask, response_format: format });
+    expect(Answer.safeParse(choices[0]?.message.parsed).success).toBe(true);
+    const clock = zodFunction({ name: 'clock', parameters: z.object({ zone: z.enum(['CET', 'UTC']) }) });
+    const called = await client.chat.completions.parse({ ...ask, tools: [clock], tool_choice: 'required' });
+    const [call] = called.choices[0]?.message.tool_calls ?? [];
+    expect(call?.function.parsed_arguments).toEqual({ zone: expect.stringMatching(/^(CET|UTC)$/) });
   });
 
   it('is what the SDK asks for', async () => {
