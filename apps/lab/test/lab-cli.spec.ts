@@ -110,7 +110,7 @@ describe('the lab as a command', () => {
     ['a gzip file that ends early', packed.subarray(0, packed.length - 20), 'is a gzip file that ends early'],
     ['a negative gap', own({ gapSeconds: -1 }), 'line 1: field "turns[0].gapSeconds" is -1'],
     ['a huge token count', own({ prompt: 1e12 }), 'line 1: field "turns[0].prompt" is 1000000000000'],
-    ['a program twice', `${own({})}\n${own({})}`, 'line 2: field "id" "p" names a program that was there before'],
+    ['a program twice', `${own({})}\n${own({})}`, 'line 2: field "program" "p" names a program that was there before'],
     ['an empty file', '', 'has no programs'],
     ['a binary file', Buffer.from([0x89, 0x50, 0, 1, 2]), 'is binary'],
   ])(

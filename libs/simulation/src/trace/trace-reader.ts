@@ -63,7 +63,8 @@ export class TraceReader {
   #distinct(programs: readonly RecordedProgram[]): readonly RecordedProgram[] {
     for (const { programId } of programs) {
       if (this.#programIds.has(programId)) {
-        throw new TraceError(this.#lineNumber, 'id', `"${programId}" names a program that was there before`);
+        const field = this.#format === 'holdfast' ? 'program' : 'id';
+        throw new TraceError(this.#lineNumber, field, `"${programId}" names a program that was there before`);
       }
       this.#programIds.add(programId);
     }
