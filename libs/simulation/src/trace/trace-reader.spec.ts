@@ -143,7 +143,7 @@ describe('TraceReader', () => {
     ['a missing field', [own({ prompt: 1 })], 'line 1: field "turns[0].output" is missing'],
     ['a fraction of a token', [own({ prompt: 1.5, output: 1 })], 'field "turns[0].prompt" is 1.5'],
     ['more shared than there is', [own({ prompt: 9, shared: 3, output: 1 })], 'field "turns[0].shared" is 3'],
-    ['a program twice', [own({ prompt: 1, output: 1 }), own({ prompt: 1, output: 1 })], 'line 2: field "id" "p"'],
+    ['a program twice', [own({ prompt: 1, output: 1 }), own({ prompt: 1, output: 1 })], 'line 2: field "program" "p"'],
     ['no line', [''], 'has no programs'],
     ['an unknown format', ['hello,world'], 'line 1: is of no known format'],
     ['JSON of nobody', ['{"a":1}'], 'line 1: is of no known format'],
