@@ -4,7 +4,7 @@ import { AGENTCGROUP, type Found, type Section } from './section.js';
 import { jctTable, OWN, ratioText } from './tables.js';
 
 const POLICIES = `infinite-pin,${OWN}`;
-const LOADS = [0.8, 0.95] as const;
+const LOADS = [0.95] as const;
 const SHARE = 0.1;
 
 const run = (options: string): string => `${AGENTCGROUP} --load ${LOADS.join()}${options} --policies ${POLICIES}`;
