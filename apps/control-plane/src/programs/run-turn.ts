@@ -139,7 +139,7 @@ const begin = (
     const laid = layPrompt(services, program, { turn, request, model });
     program.prompt = laid.prompt;
     const plan = planTurn(request, laid.prompt, model);
-    requireSamplingOf(pool.engines.attached, plan.sampling);
+    requireSamplingOf(pool.engines.standings, plan.sampling);
     turn.plan = plan;
     contexts.used(program);
     journal.turnSubmitted(turn, { ordinal: program.counts.turnsSubmitted, ...laid });

@@ -87,7 +87,7 @@ describe('sampling that an engine of the pool cannot do', () => {
     expect(finished.usage?.promptTokens).toBe(40);
   });
 
-  it('is refused where one engine of several cannot do it: the turn may come to any', async () => {
+  it('is refused where one engine of several cannot do it, until that one gets no new turns', async () => {
     const mixed = await startTestPlane({
       databaseUrl: postgres.url,
       engines: [{ samplingFeatures: SAMPLING_FEATURES }, {}],
@@ -95,6 +95,13 @@ describe('sampling that an engine of the pool cannot do', () => {
     const programId = await mixed.client.start();
     const { message: said } = await mixed.client.failure(mixed.client.turn({ programId, sampling: grammar() }));
     expect(said).toContain('engine engine-1: it cannot do json_schema');
+    const drain = await fetch(`http://${mixed.running.httpAddress}/api/v1/pools/${mixed.pool}/engines/engine-1/drain`, {
+      method: 'PUT',
+      headers: { 'content-type': 'application/json', 'if-match': '*' },
+      body: JSON.stringify({ isDraining: true }),
+    });
+    expect(drain.status).toBe(200);
+    expect((await mixed.client.turn({ programId, sampling: grammar() })).started?.engineId).toBe('engine-0');
     await mixed.stop();
   });
 });

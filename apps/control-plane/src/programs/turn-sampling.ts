@@ -1,7 +1,8 @@
 /** How a turn is generated: from the wire to the engine's port. */
 import type { program as wire } from '@holdfast/contracts';
-import { requireSampling, type EngineInfo, type GenerateSampling, type StructuredOutput } from '@holdfast/engines';
+import { requireSampling, type GenerateSampling, type StructuredOutput } from '@holdfast/engines';
 import { invalidFields } from '@holdfast/platform';
+import type { EngineStanding } from '../engines/engine-registry.js';
 
 /** What bounds a turn's output. */
 export interface SamplingBounds {
@@ -49,13 +50,13 @@ export const samplingOf = (sampling: wire.Sampling | undefined, bounds: Sampling
 };
 
 /**
- * Pure. A turn may come to any engine of the pool, so all of them have to be able to do what it asks for.
+ * Pure. A turn may come to any engine that takes new ones, so all of them have to be able to do what it asks for.
  *
  * @throws EngineError ENGINE_CAPABILITY_MISSING that names the fields and the engine.
  */
-export const requireSamplingOf = (engines: readonly EngineInfo[], sampling: GenerateSampling): void => {
-  for (const { description, samplingFeatures: features } of engines) {
-    requireSampling(sampling, { engineId: description.engineId, features });
+export const requireSamplingOf = (engines: readonly EngineStanding[], sampling: GenerateSampling): void => {
+  for (const { engineId, info, isDraining } of engines) {
+    if (info !== null && !isDraining) requireSampling(sampling, { engineId, features: info.samplingFeatures });
   }
 };
 
