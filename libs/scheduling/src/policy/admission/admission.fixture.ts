@@ -56,7 +56,7 @@ export class PoolFixture<S> {
         turn: program.turn!,
         wasEvicted: false,
         queueDelay: micros(0),
-        uncachedTokens: 0,
+        uncachedTokens: program.turn!.promptTokens,
         outputTokens: 1,
       },
       this.now,

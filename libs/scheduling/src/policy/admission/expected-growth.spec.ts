@@ -31,10 +31,10 @@ class World {
     this.pool.policy.observe(this.pool.state, fact, this.pool.now);
   }
 
-  ran(programId: string, contextTokens: number): void {
+  ran(programId: string, contextTokens: number, cachedTokens = 0): void {
     const program = this.pool.programs.get(programId)!;
     const turn = program.turn ?? aTurn({ promptTokens: program.contextTokens });
-    const figures = { wasEvicted: false, queueDelay: micros(0), uncachedTokens: 0 };
+    const figures = { wasEvicted: false, queueDelay: micros(0), uncachedTokens: turn.promptTokens - cachedTokens };
     const home = { engineId: 'engine-a', epoch: this.pool.engines[0]!.description.epoch };
     this.observe({
       type: 'turnRan',
@@ -127,6 +127,25 @@ describe('admission by expected growth', () => {
     }
     expect(world.submit('c', 300)).toBe(false);
     expect(world.submit('a', 24_500)).toBe(true);
+  });
+
+  it('counts what programs of a class begin with once, when their first turns have found it', () => {
+    const admittedWith = (cachedTokens: number): number => {
+      const world = new World(50_000);
+      for (let index = 0; index < 100; index += 1) {
+        world.submit(`past-${index}`, 8_000);
+        world.ran(`past-${index}`, 9_000, cachedTokens);
+        world.end(`past-${index}`);
+      }
+      world.admitted.length = 0;
+      for (let index = 0; index < 20; index += 1) {
+        if (world.submit(`p${index}`, 8_000)) world.ran(`p${index}`, 9_000, cachedTokens);
+      }
+      return world.admitted.length;
+    };
+    // Of 50,000 tokens: 9,000 each, or 8,000 together and 1,000 each, less the growth that the last one must find.
+    expect(admittedWith(0)).toBe(5);
+    expect(admittedWith(8_000)).toBe(20);
   });
 
   it('lets a short program pass a long one by its hint, but not one that has waited for longer than its own stay', () => {

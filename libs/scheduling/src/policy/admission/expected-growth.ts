@@ -1,6 +1,7 @@
 import type { EngineId, ProgramId } from '../../model/ids.js';
 import { after, between, seconds, toSeconds, type Instant } from '../../model/units.js';
 import { GrowthForecast } from '../../prediction/growth-forecast.js';
+import { SharedPrefixes } from '../../prediction/shared-prefixes.js';
 import { savedNumbers } from '../../statistics/saved.js';
 import type { EngineFacts, PolicyFact, ProgramFacts } from '../facts.js';
 import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
@@ -33,6 +34,7 @@ const LONGEST_STAY_SECONDS = 86_400;
 export interface ExpectedGrowthState {
   readonly forecast: GrowthForecast;
   readonly claims: Claims;
+  readonly prefixes: SharedPrefixes;
   readonly waiting: TenantLines;
   /** How long programs stayed since they were admitted, and which contexts they grew to: sums. */
   readonly stay: { seconds: number; tokens: number };
@@ -68,6 +70,7 @@ export const expectedGrowthAdmission = (
     return {
       forecast: new GrowthForecast(),
       claims,
+      prefixes: new SharedPrefixes(),
       waiting,
       stay: { seconds: 0, tokens: 0 },
       growth: { tokens: 0, turns: 0 },
@@ -144,6 +147,16 @@ const isOpen = (engine: EngineFacts, engineId: EngineId): boolean =>
 const capacityOf = ({ description }: EngineFacts): number =>
   description.totalBlocks === 0 ? Infinity : description.totalBlocks * description.blockTokens;
 
+/** Pure. What the program's context has in common with those of its class, as a claim says it. */
+const prefixOf = ({ prefixes }: ExpectedGrowthState, program: ProgramFacts): Pick<Claim, 'prefix'> => {
+  const group = groupOf(program);
+  const tokens = prefixes.tokensOf(group);
+  return tokens === 0 ? {} : { prefix: { group, tokens } };
+};
+
+/** Pure. Tenants share no blocks. */
+const groupOf = ({ tenantId, programClass }: ProgramFacts): string => `${tenantId}\n${programClass}`;
+
 /** Pure. Where the turn's prefix lies: a sub-agent's may be part of its parent's context. */
 const homeOf = ({ program, turn }: Candidate, pool: PoolFacts): ProgramFacts['home'] =>
   program.home ?? (turn.sharedTokens > 0 ? parentOf(program, pool)?.home : null) ?? null;
@@ -173,7 +186,8 @@ const tryAdmit = (
   const finalTokens = expectedFinal(state, candidate, chosen);
   const tokens = promptTokens + parameters.residentGrowth * (finalTokens - promptTokens);
   const { engineId } = chosen.description;
-  state.claims.set(programId, { engineId, tenantId, tokens, finalTokens, since: pool.now });
+  const prefix = prefixOf(state, candidate.program);
+  state.claims.set(programId, { engineId, tenantId, tokens, finalTokens, since: pool.now, ...prefix });
   return true;
 };
 
@@ -191,7 +205,10 @@ const fits = (
   const { promptTokens } = candidate.turn;
   const share = candidate.program.turnsFinished === 0 ? 1 : parameters.residentGrowth;
   const growth = expectedFinal(state, candidate, engine) - promptTokens;
-  return claimed + promptTokens + share * growth <= capacityOf(engine);
+  const { prefix } = prefixOf(state, candidate.program);
+  const isThere = prefix !== undefined && state.claims.hasPrefix(engineId, prefix.group);
+  const needed = promptTokens - (isThere ? prefix.tokens : 0);
+  return claimed + needed + share * growth <= capacityOf(engine);
 };
 
 /**
@@ -235,10 +252,12 @@ const hintedFinal = (
 const grow = (
   parameters: ExpectedGrowthParameters,
   state: ExpectedGrowthState,
-  { program, turn, outputTokens }: Extract<PolicyFact, { readonly type: 'turnRan' }>,
+  { program, turn, uncachedTokens, outputTokens }: Extract<PolicyFact, { readonly type: 'turnRan' }>,
   now: Instant,
 ): void => {
   const { programId, tenantId, programClass, home } = program;
+  const isFirst = program.turnsFinished === 0 && program.parentId === null;
+  if (isFirst) state.prefixes.learn(groupOf(program), turn.promptTokens - uncachedTokens);
   const grown = turn.promptTokens + outputTokens;
   learnGrowth(state, program, { promptTokens: turn.promptTokens, grown });
   const claim = state.claims.of(programId);
@@ -253,6 +272,7 @@ const grow = (
     tokens,
     finalTokens: claim?.finalTokens ?? tokens,
     since: claim?.since ?? now,
+    ...prefixOf(state, program),
   });
 };
 
