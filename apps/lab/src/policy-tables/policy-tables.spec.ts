@@ -56,7 +56,7 @@ describe('cells', () => {
     const { value, worst } = cells.ratio('a', 'b', 0.5);
     expect(value).toBeCloseTo(Math.sqrt(8));
     expect(worst).toBe(4);
-    expect(ratioTable(cells, 'b')).toContain('| 2.828 (4.000) |');
+    expect(ratioTable(cells, 'b')).toContain('| 2.83 (4.00) |');
   });
 
   it('show the mean over seeds and the longest program of any', () => {

@@ -7,8 +7,8 @@ export const OWN = 'holdfast';
 /** Pure. Seconds with what of them matters. */
 export const secondsText = (seconds: number): string => seconds.toFixed(seconds < 1_000 ? 1 : 0);
 
-/** Pure. */
-export const ratioText = (ratio: number): string => ratio.toFixed(ratio < 0.995 || ratio >= 9.995 ? 2 : 3);
+/** Pure. One digit more near 1, where it tells whether there is a difference. */
+export const ratioText = (ratio: number): string => ratio.toFixed(ratio > 0.9 && ratio < 1.1 ? 3 : 2);
 
 /** Pure. Mean JCT of each policy at each load, in brackets the program that took longest in any seed. */
 export const jctTable = (cells: Cells): string =>
