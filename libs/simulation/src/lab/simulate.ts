@@ -36,6 +36,8 @@ export interface SimulationOptions {
   /** Programs that live at a time: whoever comes after so many waits, outside, until one ends. Default: no limit. */
   readonly programsAtOnce?: number;
   readonly dispatchWindow: number;
+  /** What an operator does: engines drain, or take work again. Absent: nothing. */
+  readonly drains?: readonly { readonly at: Instant; readonly engineId: string; readonly isDraining: boolean }[];
   /** Nothing happens after this time; programs that live then are unfinished. */
   readonly endAt?: Instant;
   readonly observer?: SimulationObserver;
@@ -54,6 +56,7 @@ export interface SimulationResult {
 /** What may be due at a time. */
 export type Due =
   | { readonly what: 'arrival'; readonly arrival: Arrival }
+  | { readonly what: 'drain'; readonly engineId: string; readonly isDraining: boolean }
   | { readonly what: 'toolReturned'; readonly programIndex: number }
   | { readonly what: 'timer'; readonly key: string; readonly version: number }
   | { readonly what: 'observation'; readonly engine: EngineRunner }
@@ -100,6 +103,9 @@ export class Simulation {
     const { arrivals, programsAtOnce = arrivals.length } = this.options;
     for (const arrival of arrivals.slice(0, programsAtOnce)) this.#expect(arrival);
     this.#outside = arrivals.slice(programsAtOnce).reverse();
+    for (const { at, engineId, isDraining } of this.options.drains ?? []) {
+      this.queue.push(at, EventPriority.programArrived, { what: 'drain', engineId, isDraining });
+    }
     const endAt = this.options.endAt ?? Infinity;
     for (let next = this.queue.pop(); next !== undefined && next.at <= endAt; next = this.queue.pop()) {
       this.now = next.at;
@@ -139,6 +145,8 @@ export class Simulation {
     switch (due.what) {
       case 'arrival':
         return this.#programs.arrive(due.arrival, NO_IDLE_LIMIT);
+      case 'drain':
+        return this.post({ type: 'engineDraining', engineId: due.engineId, isDraining: due.isDraining });
       case 'toolReturned':
         return this.#programs.toolReturned(due.programIndex);
       case 'timer':
