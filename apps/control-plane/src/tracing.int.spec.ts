@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, it, jest } from '@jest/globals';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { gunzipSync } from 'node:zlib';
+import { chat, say, textOf } from './openai/openai.fixture.js';
 import { append, startTestPlane, stopTestPlanes, type TestPlane } from './control-plane.fixture.js';
 
 interface Attribute {
@@ -34,6 +35,7 @@ jest.setTimeout(120_000);
 
 const traceId = '0af7651916cd43dd8448eb211c80319c';
 const callerSpanId = 'b7ad6b7169203331';
+const httpTraceId = '1bf7651916cd43dd8448eb211c80319c';
 let closing: () => Promise<void> = async () => undefined;
 
 const collect = async (): Promise<{ readonly endpoint: string; readonly collector: Server }> => {
@@ -65,6 +67,16 @@ const runProgram = async ({ client }: TestPlane, metadata = new Metadata()): Pro
   return programId;
 };
 
+/** Two turns over the OpenAI API; only the first request says what trace it belongs to. */
+const converse = async (base: string): Promise<void> => {
+  const messages = [say('user', 'what is traced?')];
+  const answer = await chat(base, { messages, max_tokens: 4 }, { traceparent: `00-${httpTraceId}-${callerSpanId}-01` });
+  await chat(base, {
+    messages: [...messages, say('assistant', textOf(answer.body)), say('user', 'more')],
+    max_tokens: 4,
+  });
+};
+
 beforeAll(async () => {
   const { endpoint, collector } = await collect();
   // Half of those who do not trace are recorded; who traces decides for itself.
@@ -91,6 +103,7 @@ beforeAll(async () => {
   metadata.set('traceparent', `00-${traceId}-${callerSpanId}-01`);
   await runProgram(plane, metadata);
   for (let index = 0; index < UNTRACED_PROGRAMS; index += 1) untraced.push(await runProgram(plane));
+  await converse(`http://${plane.running.httpAddress}/v1`);
   await plane.stop();
   await telemetry.shutdown();
 }, 120_000);
@@ -106,7 +119,7 @@ const first = (name: string): ReceivedSpan => {
   return span;
 };
 
-const textOf = ({ attributes: own }: { readonly attributes: readonly Attribute[] }, key: string): unknown =>
+const valueOf = ({ attributes: own }: { readonly attributes: readonly Attribute[] }, key: string): unknown =>
   own.find((attribute) => attribute.key === key)?.value['stringValue'];
 
 const RPC = 'holdfast.program.v1.ProgramService';
@@ -137,17 +150,31 @@ describe('tracing', () => {
     expect(first(spans.turn).parentSpanId).toBe(first(`${RPC}/RunTurn`).spanId);
   });
 
+  it('has the span of the HTTP request in a conversation of the OpenAI API', () => {
+    const own = received.filter((span) => span.traceId === httpTraceId);
+    const named = (name: string): readonly ReceivedSpan[] => own.filter((span) => span.name === name);
+    const requests = named('POST /v1/chat/completions');
+    const [program] = named(spans.program);
+    expect(requests.map(({ parentSpanId }) => parentSpanId)).toEqual([callerSpanId, program?.spanId]);
+    expect(program?.parentSpanId).toBe(requests[0]?.spanId);
+    expect(named(spans.turn).map(({ parentSpanId }) => parentSpanId)).toEqual(requests.map(({ spanId }) => spanId));
+    expect(requests.map((span) => valueOf(span, attributes.httpRoute))).toEqual(Array(2).fill('/v1/chat/completions'));
+    expect(requests.flatMap((span) => span.attributes).filter(({ key }) => key === attributes.httpStatus)).toEqual(
+      Array(2).fill({ key: attributes.httpStatus, value: { intValue: 200 } }),
+    );
+  });
+
   it('tells the life of each pin: the turn that set it, the turn that hit it, or that the program let it go', () => {
     const [hit, released] = all(spans.pin);
     const [one, two] = all(spans.turn).map(({ spanId }) => spanId);
-    expect(textOf(hit as ReceivedSpan, attributes.pinOutcome)).toBe('hit');
+    expect(valueOf(hit as ReceivedSpan, attributes.pinOutcome)).toBe('hit');
     expect(hit?.links?.map(({ spanId }) => spanId)).toEqual([one, two]);
-    expect(textOf(released as ReceivedSpan, attributes.pinOutcome)).toBe('released');
+    expect(valueOf(released as ReceivedSpan, attributes.pinOutcome)).toBe('released');
     expect(released?.links?.map(({ spanId }) => spanId)).toEqual([two]);
   });
 
   it('says that a tool call ended with its program when nobody reported its end', () => {
-    expect(all(spans.toolCall).map((span) => textOf(span, attributes.toolOutcome))).toEqual([
+    expect(all(spans.toolCall).map((span) => valueOf(span, attributes.toolOutcome))).toEqual([
       'succeeded',
       'unreported',
     ]);
@@ -157,21 +184,21 @@ describe('tracing', () => {
     const kinds = (span: ReceivedSpan): unknown[] =>
       (span.events ?? [])
         .filter(({ name }) => name === spans.decisionEvent)
-        .map((event) => textOf(event, attributes.decisionKind));
+        .map((event) => valueOf(event, attributes.decisionKind));
     expect(kinds(first(spans.turn))).toEqual(['dispatch', 'retention']);
     expect(kinds(first(spans.toolCall))).toEqual(['retention']);
     const [decision] = first(spans.toolCall).events ?? [];
-    const inputs = textOf(decision ?? { attributes: [] }, attributes.decisionInputs);
+    const inputs = valueOf(decision ?? { attributes: [] }, attributes.decisionInputs);
     expect(JSON.parse(String(inputs))).toMatchObject({ ttlSeconds: 60 });
   });
 
   it('records a program of callers that do not trace as a whole or not at all', () => {
-    const ofOthers = received.filter((span) => span.traceId !== traceId);
+    const ofOthers = received.filter((span) => span.traceId !== traceId && span.traceId !== httpTraceId);
     const shapes = new Map<string, string[]>();
     for (const span of ofOthers) shapes.set(span.traceId, [...(shapes.get(span.traceId) ?? []), span.name]);
     const recorded = ofOthers.filter(({ name }) => name === spans.program);
     expect(recorded.length).toBeGreaterThan(0);
-    expect(untraced).toEqual(expect.arrayContaining(recorded.map((span) => textOf(span, attributes.programId))));
+    expect(untraced).toEqual(expect.arrayContaining(recorded.map((span) => valueOf(span, attributes.programId))));
     // Every trace is that of a program, and all of them hold the same spans.
     expect(shapes.size).toBe(recorded.length);
     const names = received.filter((span) => span.traceId === traceId).map(({ name }) => name);

@@ -36,4 +36,4 @@ export type { SpanOptions } from './telemetry/span.js';
 export { failSpan, inSpan } from './telemetry/span.js';
 export type { Telemetry, TelemetryOptions } from './telemetry/start-telemetry.js';
 export { noSpanExports, startTelemetry } from './telemetry/start-telemetry.js';
-export { contextOf, extractTrace, injectTrace, traceparentOf } from './telemetry/trace-context.js';
+export { contextOf, extractTrace, injectTrace, traceOfHeaders, traceparentOf } from './telemetry/trace-context.js';

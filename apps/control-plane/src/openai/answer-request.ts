@@ -8,13 +8,13 @@ import { randomUUID } from 'node:crypto';
 import { endProgram } from '../programs/end-program.js';
 import { cancelTurn, runTurn } from '../programs/run-turn.js';
 import { requireModel } from '../programs/turn-planning.js';
-import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { AnswerForm, AnswerIdentity } from './answer-form.js';
 import { AnswerRelay, eventOf } from './answer-relay.js';
 import type { AnswerEnd, AnswerText } from './answer-text.js';
 import { claimLane, type LaneClaim, type LaneContext } from './claim-lane.js';
 import type { Lane } from './conversation-index.js';
+import type { HttpSpan } from './http-span.js';
 import { endInferred } from './inferred-tool-calls.js';
 import { openAiFailure } from './openai-error.js';
 import type { SessionKey } from './session-key.js';
@@ -29,7 +29,7 @@ export interface Asked {
   readonly tenantId: string;
   readonly session: SessionKey | null;
   readonly programClass: string;
-  readonly caller: CallerTrace;
+  readonly span: HttpSpan;
   readonly response: ServerResponse;
 }
 
@@ -96,7 +96,8 @@ const ask = async (context: AnswerContext, asking: Asking): Promise<void> => {
       last: question.isOnlyTurn,
       chunks: [...question.chunks],
     };
-    relay(context, { ...asking, claim, turn: await runTurn(context.services, request, asked.caller) });
+    const caller = asked.span.caller(context.services.book.live(claim.lane.programId)?.trace.context);
+    relay(context, { ...asking, claim, turn: await runTurn(context.services, request, caller) });
   } catch (error) {
     giveBackUnanswered(context, claim);
     await askAnew(context, asking, error);

@@ -12,8 +12,8 @@ import { randomUUID } from 'node:crypto';
 import { scopedId } from '../identity/tenant-ids.js';
 import type { ProgramServices } from '../programs/program-services.js';
 import { openProgram, type OpenOptions } from '../programs/start-program.js';
-import type { CallerTrace } from '../telemetry/caller-trace.js';
 import type { ConversationIndex, Lane } from './conversation-index.js';
+import type { HttpSpan } from './http-span.js';
 import { isProgramId, PROGRAM_HEADER, sessionProgramId, type SessionKey } from './session-key.js';
 
 /** What claims work with. */
@@ -31,7 +31,7 @@ export interface LaneRequest {
   readonly programClass: string;
   /** Digests of the conversation, message by message; empty for a prompt without messages. */
   readonly chain: readonly string[];
-  readonly caller: CallerTrace;
+  readonly span: HttpSpan;
 }
 
 /** A lane taken for one request; `giveBack` is due at its end. */
@@ -111,7 +111,7 @@ const laneOf = (programId: ProgramId, lane: Pick<Lane, 'first' | 'isNamed'>): La
 /** `name` is what the tenant calls the program; empty for one that no later request names. */
 const newLane = async (context: LaneContext, request: LaneRequest, name: string): Promise<Lane> => {
   const { services, idleLimit } = context;
-  const { tenantId, caller } = request;
+  const { tenantId, span } = request;
   const open = async (programId: string, id: Pick<OpenOptions, 'isUnused'>): Promise<Lane> => {
     const program = {
       programId,
@@ -121,7 +121,7 @@ const newLane = async (context: LaneContext, request: LaneRequest, name: string)
       parentProgramId: '',
       idleLimit: durationToProto(idleLimit),
     };
-    await openProgram(services, program, { tenantId, caller, ...id });
+    await openProgram(services, program, { tenantId, caller: span.caller(), ...id });
     return laneOf(scopedId(tenantId, programId), { first: request.chain[0] ?? '', isNamed: name !== '' });
   };
   if (name === '') return open(`oai-${randomUUID()}`, { isUnused: true });

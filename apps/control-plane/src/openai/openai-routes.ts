@@ -4,7 +4,6 @@
  */
 import { DomainError, invalidFields } from '@holdfast/platform';
 import type { Duration } from '@holdfast/scheduling';
-import { propagation, ROOT_CONTEXT } from '@opentelemetry/api';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
@@ -19,6 +18,7 @@ import { chatQuestion } from './chat-completions.js';
 import { parseChatRequest, parseCompletionRequest } from './chat-schema.js';
 import { completionQuestion } from './completions.js';
 import { ConversationIndex } from './conversation-index.js';
+import { HttpSpan } from './http-span.js';
 import { requestFailure, type OpenAiFailure } from './openai-error.js';
 import { readJsonBody } from './read-body.js';
 import { sessionKeyOf } from './session-key.js';
@@ -43,6 +43,7 @@ interface Call {
   readonly request: IncomingMessage;
   readonly response: ServerResponse;
   readonly identity: Identity;
+  readonly span: HttpSpan;
 }
 
 interface Route {
@@ -86,12 +87,12 @@ export const openAiRoutes = (
     },
     '/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
   };
-  const answer = async (route: Route, request: IncomingMessage, response: ServerResponse): Promise<void> => {
+  const answer = async (route: Route, { request, response, span }: Omit<Call, 'identity'>): Promise<void> => {
     requireOwnPage(request);
     // Before the body is read: whoever has no key gets no memory.
     const identity = await options.authenticator.authenticate(bearerToken(request.headers.authorization));
     requireAccess(identity, route.access);
-    await route.handle({ request, response, identity });
+    await route.handle({ request, response, identity, span });
   };
   return (request, response) => {
     // Until a turn's own id takes its place.
@@ -101,17 +102,20 @@ export const openAiRoutes = (
     const route = model === undefined ? routes[path] : modelRoute(services, model);
     if (route === undefined) return refuse(response, unknownPath(path));
     if (request.method !== route.method) return refuse(response, wrongMethod(request.method ?? '', route.method));
-    answer(route, request, response).catch((error: unknown) => sendFailure(response, error, logger));
+    const named = model === undefined ? path : '/models/{model}';
+    const span = new HttpSpan({ method: route.method, route: `/v1${named}`, headers: request.headers });
+    response.on('close', () => span.end({ status: response.statusCode, hasAll: response.writableFinished }));
+    answer(route, { request, response, span }).catch((error: unknown) => sendFailure(response, error, logger));
   };
 };
 
-const askedOf = ({ request, response, identity }: Call): Asked => {
+const askedOf = ({ request, response, identity, span }: Call): Asked => {
   const given = request.headers['x-holdfast-class'];
   return {
     tenantId: identity.tenantId,
     session: sessionKeyOf(request.headers),
     programClass: typeof given === 'string' ? given.slice(0, MAX_CLASS_CHARACTERS) : '',
-    caller: { context: propagation.extract(ROOT_CONTEXT, request.headers) },
+    span,
     response,
   };
 };

@@ -1,5 +1,6 @@
 /** Trace context across processes and restarts, in the form of W3C Trace Context. */
 import type { Metadata } from '@grpc/grpc-js';
+import type { IncomingHttpHeaders } from 'node:http';
 import { type Context, ROOT_CONTEXT, type TextMapGetter, type TextMapSetter } from '@opentelemetry/api';
 import { W3CTraceContextPropagator } from '@opentelemetry/core';
 
@@ -10,6 +11,11 @@ const metadataSetter: TextMapSetter<Metadata> = { set: (metadata, key, value) =>
 const metadataGetter: TextMapGetter<Metadata> = {
   keys: (metadata) => Object.keys(metadata.getMap()),
   get: (metadata, key) => metadata.get(key).map(String)[0],
+};
+
+const headersGetter: TextMapGetter<IncomingHttpHeaders> = {
+  keys: (headers) => Object.keys(headers),
+  get: (headers, key) => headers[key],
 };
 
 interface TraceFields {
@@ -30,6 +36,10 @@ export const injectTrace = (context: Context, metadata: Metadata): void =>
 
 /** Pure. The caller's context from gRPC metadata; the root context when there is none or it is malformed. */
 export const extractTrace = (metadata: Metadata): Context => propagator.extract(ROOT_CONTEXT, metadata, metadataGetter);
+
+/** Pure. The same from the headers of an HTTP request. */
+export const traceOfHeaders = (headers: IncomingHttpHeaders): Context =>
+  propagator.extract(ROOT_CONTEXT, headers, headersGetter);
 
 /** Pure. The W3C traceparent of a context's span, to be stored; undefined without a valid span. */
 export function traceparentOf(context: Context): string | undefined {
