@@ -33,11 +33,10 @@ const logprobsOf = async (
   return told;
 };
 
-const conversation = { $case: 'conversation', value: { messages: [message('hello')], toolsJson: '' } } as const;
-
-function message(content: string): wire.Message {
-  return { role: 'user', content, toolCalls: [], toolCallId: '' };
-}
+const conversation: wire.RunTurnRequest['input'] = {
+  $case: 'conversation',
+  value: { messages: [{ role: 'user', content: 'hello', toolCalls: [], toolCallId: '' }], toolsJson: '' },
+};
 
 describe('log probabilities of a turn', () => {
   const sampling = { ...exactly(6), logprobs: 2 };
