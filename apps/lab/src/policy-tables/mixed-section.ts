@@ -8,7 +8,7 @@ export const mixedSection: Section = {
   compares: {
     mixed:
       '--trace mixed=AGENTCGROUP+WEKA --select odd --programs 300 --engine h100-llama-3.1-70b-tp4 --gap-cap 3600s ' +
-      '--load 0.8,0.95,1.2 --policies vllm-fcfs,continuum,infinite-pin,holdfast',
+      '--load 0.8,1.2 --seeds 2 --policies vllm-fcfs,continuum,infinite-pin,holdfast',
   },
   write: ({ cells }) =>
     [

@@ -5,7 +5,7 @@ const SHARED_TOKENS = 10_000;
 
 /** Engines are modelled block by block here, which takes ten times as long: fewer programs and seeds. */
 const SMALL =
-  `${AGENTCGROUP.replace('--programs 300', '--programs 150')} --load 0.8,0.95 --seeds 2 ` +
+  `${AGENTCGROUP.replace('--programs 300', '--programs 100')} --load 0.95 --seeds 2 ` +
   '--policies continuum,infinite-pin,holdfast';
 
 /** Programs with the same system prompt. */
