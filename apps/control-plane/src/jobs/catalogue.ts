@@ -1,4 +1,7 @@
-/** Every kind of deferred work of the service: the one place that knows names, payloads, attempts, backoff and ids. */
+/**
+ * Every kind of deferred work of the service: the one place that knows names, payloads, attempts, backoff and ids. Work on
+ * stored chunks is in chunk-catalogue.ts.
+ */
 import type { JobCatalogue } from '@holdfast/jobs';
 import { millis, seconds } from '@holdfast/scheduling';
 import { createHash } from 'node:crypto';
