@@ -178,7 +178,8 @@ def test_what_a_request_captures_equals_a_build_behind_the_same_tokens(executor:
     captured = executor.capture(done, 1, variant("v"), PROMPT)
     built = executor.build(variant("w"), [SYSTEM], CHUNK, blocks=[(0, 20)])
     found = [
-        store.load(item.variant_id, generation=1, salt="a", digest=built.token_digest) for item in (captured, built)
+        store.load(item.variant_id, generation=item.generation, salt="a", digest=built.token_digest)
+        for item in (captured, built)
     ]
     spans = [item.span for item in found if not isinstance(item, Miss)]
     assert distance(spans[0].keys, spans[1].keys) < 1e-5

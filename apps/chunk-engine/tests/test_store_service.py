@@ -73,8 +73,10 @@ def test_a_watcher_that_asks_often_whether_the_engine_is_there_keeps_its_stream(
     channel = grpc.insecure_channel(running.server.address, options)
     stream = stubs.ChunkEngineServiceStub(channel).WatchEvents(service.WatchEventsRequest())
     # Long enough for the pings after which a server closes a connection unless it is told not to.
-    threading.Timer(6, lambda: build(running, "v")).start()
+    later = threading.Timer(6, lambda: build(running, "v"))
+    later.start()
     assert next(stream).event.variant_id == "v"
+    later.join()
     stream.cancel()
     channel.close()
 
