@@ -49,6 +49,7 @@ const getInfo = ({ settings, version }: KvControlOptions): kv.GetInfoResponse =>
   engineVersion: version,
   totalBlocks: settings.totalBlocks,
   hostBlocks: settings.host.blocks,
+  reloadSecondsPerToken: settings.host.reloadMicrosPerToken / 1e6,
   blockSize: settings.blockTokens,
   maxRunningRequests: settings.maxRunningRequests,
   maxPinnedFraction: settings.maxPinnedFraction,

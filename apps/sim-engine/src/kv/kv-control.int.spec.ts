@@ -32,6 +32,7 @@ describe('KvControl', () => {
       engineVersion: '0.1.0',
       totalBlocks: 64,
       hostBlocks: 0,
+      reloadSecondsPerToken: 0,
       blockSize: 16,
       maxRunningRequests: 64,
       maxPinnedFraction: 0.95,
@@ -46,7 +47,8 @@ describe('KvControl', () => {
     const cachedBehind = async (fields: object): Promise<number | undefined> => {
       const other = await TestEngine.startManual({ totalBlocks: 16, maxContextTokens: 256, ...fields });
       try {
-        expect((await other.info({})).hostBlocks).toBe('host' in fields ? host.blocks : 0);
+        const { hostBlocks, reloadSecondsPerToken } = await other.info({});
+        expect([hostBlocks, reloadSecondsPerToken]).toEqual('host' in fields ? [64, 2.6e-6] : [0, 0]);
         const promptIds = ids(160, 0);
         await other.ask({ promptIds, hints: { program: 'a' } });
         await other.ask({ promptIds: ids(240, 1_000), hints: { program: 'b' } });

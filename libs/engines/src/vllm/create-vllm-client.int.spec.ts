@@ -62,8 +62,16 @@ describe('discovery', () => {
   });
 
   it('knows the host memory behind the pool of an engine that tells it', async () => {
-    const engine = await start({ kvControl: { getInfo: answer(kvInfo({ hostBlocks: 512 })) } });
-    expect((await connect(engine).info()).description).toMatchObject({ totalBlocks: 256, hostBlocks: 512 });
+    const described = async (fields: Partial<kv.GetInfoResponse>): Promise<object> =>
+      (await connect(await start({ kvControl: { getInfo: answer(kvInfo(fields)) } })).info()).description;
+    const reloadSecondsPerToken = 2.6e-6;
+    expect(await described({ hostBlocks: 512, reloadSecondsPerToken })).toMatchObject({
+      totalBlocks: 256,
+      hostBlocks: 512,
+      reloadSecondsPerToken,
+    });
+    expect(await described({ hostBlocks: 512 })).not.toHaveProperty('reloadSecondsPerToken');
+    expect(await described({ reloadSecondsPerToken })).not.toHaveProperty('reloadSecondsPerToken');
   });
 
   it('finds KvControl on an address of its own', async () => {

@@ -84,12 +84,21 @@ const describeControlled = (
       reranks: control.reranks,
     },
     totalBlocks: control.totalBlocks,
-    ...(control.hostBlocks === 0 ? {} : { hostBlocks: control.hostBlocks }),
+    ...hostMemory(control),
     blockTokens: control.blockSize,
     maxRunningRequests: firstPositive(control.maxRunningRequests, server.maxNumSeqs, STOCK_MAX_RUNNING),
     prefillCost: link.prefillCost,
   };
   return { description, kind: control.engineKind, version: control.engineVersion };
+};
+
+/** What the engine says of the memory behind its pool; nothing where it says 0. */
+const hostMemory = ({
+  hostBlocks,
+  reloadSecondsPerToken,
+}: kv.GetInfoResponse): Pick<EngineDescription, 'hostBlocks' | 'reloadSecondsPerToken'> => {
+  if (hostBlocks === 0) return {};
+  return reloadSecondsPerToken > 0 ? { hostBlocks, reloadSecondsPerToken } : { hostBlocks };
 };
 
 const describeStock = async (link: EngineLink, server: vllm.GetServerInfoResponse): Promise<Facts> => {

@@ -31,6 +31,8 @@ export interface EngineDescription {
   readonly totalBlocks: number;
   /** KV blocks that fit the host memory behind the pool; absent: none, or the engine does not say. */
   readonly hostBlocks?: number;
+  /** Seconds that one token's KV takes from host memory to the pool; absent: not known. */
+  readonly reloadSecondsPerToken?: number;
   /** Tokens in a block. */
   readonly blockTokens: number;
   /** Sequences that may run at once. */
@@ -48,6 +50,18 @@ export interface EngineLoad {
   readonly waitingRequests: number;
 }
 
-/** Pure. Seconds to rebuild `tokens` tokens of KV on an idle engine: PR(r) of Continuum section 4.2. */
+/**
+ * Pure. Seconds to have `tokens` tokens of KV again that were overwritten: from host memory, where the engine has one and
+ * tells its speed, taken to be there still; else by computing. PR(r) of Continuum section 4.2, with and without offloading.
+ */
+export const rebuildSeconds = (
+  { prefillCost, hostBlocks = 0, reloadSecondsPerToken = Infinity }: EngineDescription,
+  tokens: number,
+): number => {
+  const computing = prefillSeconds(prefillCost, tokens);
+  return hostBlocks === 0 ? computing : Math.min(computing, Math.max(0, tokens) * reloadSecondsPerToken);
+};
+
+/** Pure. Seconds to compute `tokens` tokens of KV on an idle engine: PR(r) of Continuum section 4.2. */
 export const prefillSeconds = (cost: PrefillCost, tokens: number): number =>
   tokens <= 0 ? 0 : cost.baseSeconds + cost.perTokenSeconds * tokens + cost.perTokenSquaredSeconds * tokens * tokens;

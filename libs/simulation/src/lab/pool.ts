@@ -67,6 +67,7 @@ export const createPool = (options: PoolOptions): readonly PoolEngine[] => {
       capabilities: ENGINE_ABILITIES[abilities],
       totalBlocks,
       hostBlocks: host.blocks,
+      reloadSecondsPerToken: reloadMicrosPerToken / 1e6,
       blockTokens,
       maxRunningRequests,
       prefillCost: prefillCostOf(stepTime, tokenBudget),

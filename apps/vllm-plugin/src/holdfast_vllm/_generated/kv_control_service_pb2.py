@@ -25,7 +25,7 @@ _sym_db = _symbol_database.Default()
 from holdfast_vllm._generated import kv_pb2 as holdfast_dot_kv_dot_v1_dot_kv__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfast/kv/v1/kv_control_service.proto\x12\x0eholdfast.kv.v1\x1a\x17holdfast/kv/v1/kv.proto\"\x10\n\x0eGetInfoRequest\"\x9e\x02\n\x0fGetInfoResponse\x12\x19\n\x11interface_version\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x13\n\x0b\x65ngine_kind\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x14\n\x0ctotal_blocks\x18\x05 \x01(\r\x12\x12\n\nblock_size\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x07 \x01(\r\x12\x1b\n\x13max_pinned_fraction\x18\x08 \x01(\x01\x12\x16\n\x0eorders_by_rank\x18\t \x01(\x08\x12\x11\n\tsoft_pins\x18\n \x01(\x08\x12\x0f\n\x07reranks\x18\x0b \x01(\x08\x12\x13\n\x0bhost_blocks\x18\x0c \x01(\r\"\\\n\nPinRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\r\x12\x0c\n\x04soft\x18\x04 \x01(\x08\x12\r\n\x05value\x18\x05 \x01(\x01\">\n\x0bPinResponse\x12 \n\x03pin\x18\x01 \x01(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"_\n\x0cRenewRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\r\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"@\n\rRenewResponse\x12 \n\x03pin\x18\x01 \x01(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"3\n\x0eReleaseRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\"\x11\n\x0fListPinsRequest\"D\n\x10ListPinsResponse\x12!\n\x04pins\x18\x01 \x03(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\":\n\x10GetStatsResponse\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.holdfast.kv.v1.KvStats\"@\n\rRerankRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0c\n\x04rank\x18\x03 \x01(\x03\"\"\n\x0eRerankResponse\x12\x10\n\x08reranked\x18\x01 \x01(\x08\")\n\x0cWatchRequest\x12\x19\n\x11stats_interval_ms\x18\x01 \x01(\r\"s\n\rWatchResponse\x12(\n\x05stats\x18\x01 \x01(\x0b\x32\x17.holdfast.kv.v1.KvStatsH\x00\x12-\n\tpin_event\x18\x02 \x01(\x0b\x32\x18.holdfast.kv.v1.PinEventH\x00\x42\t\n\x07payload2\xd8\x04\n\tKvControl\x12J\n\x07GetInfo\x12\x1e.holdfast.kv.v1.GetInfoRequest\x1a\x1f.holdfast.kv.v1.GetInfoResponse\x12>\n\x03Pin\x12\x1a.holdfast.kv.v1.PinRequest\x1a\x1b.holdfast.kv.v1.PinResponse\x12\x44\n\x05Renew\x12\x1c.holdfast.kv.v1.RenewRequest\x1a\x1d.holdfast.kv.v1.RenewResponse\x12J\n\x07Release\x12\x1e.holdfast.kv.v1.ReleaseRequest\x1a\x1f.holdfast.kv.v1.ReleaseResponse\x12M\n\x08ListPins\x12\x1f.holdfast.kv.v1.ListPinsRequest\x1a .holdfast.kv.v1.ListPinsResponse\x12M\n\x08GetStats\x12\x1f.holdfast.kv.v1.GetStatsRequest\x1a .holdfast.kv.v1.GetStatsResponse\x12G\n\x06Rerank\x12\x1d.holdfast.kv.v1.RerankRequest\x1a\x1e.holdfast.kv.v1.RerankResponse\x12\x46\n\x05Watch\x12\x1c.holdfast.kv.v1.WatchRequest\x1a\x1d.holdfast.kv.v1.WatchResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\'holdfast/kv/v1/kv_control_service.proto\x12\x0eholdfast.kv.v1\x1a\x17holdfast/kv/v1/kv.proto\"\x10\n\x0eGetInfoRequest\"\xc0\x02\n\x0fGetInfoResponse\x12\x19\n\x11interface_version\x18\x01 \x01(\r\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x13\n\x0b\x65ngine_kind\x18\x03 \x01(\t\x12\x16\n\x0e\x65ngine_version\x18\x04 \x01(\t\x12\x14\n\x0ctotal_blocks\x18\x05 \x01(\r\x12\x12\n\nblock_size\x18\x06 \x01(\r\x12\x1c\n\x14max_running_requests\x18\x07 \x01(\r\x12\x1b\n\x13max_pinned_fraction\x18\x08 \x01(\x01\x12\x16\n\x0eorders_by_rank\x18\t \x01(\x08\x12\x11\n\tsoft_pins\x18\n \x01(\x08\x12\x0f\n\x07reranks\x18\x0b \x01(\x08\x12\x13\n\x0bhost_blocks\x18\x0c \x01(\r\x12 \n\x18reload_seconds_per_token\x18\r \x01(\x01\"\\\n\nPinRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\r\x12\x0c\n\x04soft\x18\x04 \x01(\x08\x12\r\n\x05value\x18\x05 \x01(\x01\">\n\x0bPinResponse\x12 \n\x03pin\x18\x01 \x01(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"_\n\x0cRenewRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0e\n\x06ttl_ms\x18\x03 \x01(\r\x12\x12\n\x05value\x18\x04 \x01(\x01H\x00\x88\x01\x01\x42\x08\n\x06_value\"@\n\rRenewResponse\x12 \n\x03pin\x18\x01 \x01(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"3\n\x0eReleaseRequest\x12\x12\n\nprogram_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"#\n\x0fReleaseResponse\x12\x10\n\x08released\x18\x01 \x01(\x08\"\x11\n\x0fListPinsRequest\"D\n\x10ListPinsResponse\x12!\n\x04pins\x18\x01 \x03(\x0b\x32\x13.holdfast.kv.v1.Pin\x12\r\n\x05\x65poch\x18\x02 \x01(\t\"\x11\n\x0fGetStatsRequest\":\n\x10GetStatsResponse\x12&\n\x05stats\x18\x01 \x01(\x0b\x32\x17.holdfast.kv.v1.KvStats\"@\n\rRerankRequest\x12\x12\n\nrequest_id\x18\x01 \x01(\t\x12\r\n\x05\x65poch\x18\x02 \x01(\t\x12\x0c\n\x04rank\x18\x03 \x01(\x03\"\"\n\x0eRerankResponse\x12\x10\n\x08reranked\x18\x01 \x01(\x08\")\n\x0cWatchRequest\x12\x19\n\x11stats_interval_ms\x18\x01 \x01(\r\"s\n\rWatchResponse\x12(\n\x05stats\x18\x01 \x01(\x0b\x32\x17.holdfast.kv.v1.KvStatsH\x00\x12-\n\tpin_event\x18\x02 \x01(\x0b\x32\x18.holdfast.kv.v1.PinEventH\x00\x42\t\n\x07payload2\xd8\x04\n\tKvControl\x12J\n\x07GetInfo\x12\x1e.holdfast.kv.v1.GetInfoRequest\x1a\x1f.holdfast.kv.v1.GetInfoResponse\x12>\n\x03Pin\x12\x1a.holdfast.kv.v1.PinRequest\x1a\x1b.holdfast.kv.v1.PinResponse\x12\x44\n\x05Renew\x12\x1c.holdfast.kv.v1.RenewRequest\x1a\x1d.holdfast.kv.v1.RenewResponse\x12J\n\x07Release\x12\x1e.holdfast.kv.v1.ReleaseRequest\x1a\x1f.holdfast.kv.v1.ReleaseResponse\x12M\n\x08ListPins\x12\x1f.holdfast.kv.v1.ListPinsRequest\x1a .holdfast.kv.v1.ListPinsResponse\x12M\n\x08GetStats\x12\x1f.holdfast.kv.v1.GetStatsRequest\x1a .holdfast.kv.v1.GetStatsResponse\x12G\n\x06Rerank\x12\x1d.holdfast.kv.v1.RerankRequest\x1a\x1e.holdfast.kv.v1.RerankResponse\x12\x46\n\x05Watch\x12\x1c.holdfast.kv.v1.WatchRequest\x1a\x1d.holdfast.kv.v1.WatchResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
@@ -35,35 +35,35 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_GETINFOREQUEST']._serialized_start=84
   _globals['_GETINFOREQUEST']._serialized_end=100
   _globals['_GETINFORESPONSE']._serialized_start=103
-  _globals['_GETINFORESPONSE']._serialized_end=389
-  _globals['_PINREQUEST']._serialized_start=391
-  _globals['_PINREQUEST']._serialized_end=483
-  _globals['_PINRESPONSE']._serialized_start=485
-  _globals['_PINRESPONSE']._serialized_end=547
-  _globals['_RENEWREQUEST']._serialized_start=549
-  _globals['_RENEWREQUEST']._serialized_end=644
-  _globals['_RENEWRESPONSE']._serialized_start=646
-  _globals['_RENEWRESPONSE']._serialized_end=710
-  _globals['_RELEASEREQUEST']._serialized_start=712
-  _globals['_RELEASEREQUEST']._serialized_end=763
-  _globals['_RELEASERESPONSE']._serialized_start=765
-  _globals['_RELEASERESPONSE']._serialized_end=800
-  _globals['_LISTPINSREQUEST']._serialized_start=802
-  _globals['_LISTPINSREQUEST']._serialized_end=819
-  _globals['_LISTPINSRESPONSE']._serialized_start=821
-  _globals['_LISTPINSRESPONSE']._serialized_end=889
-  _globals['_GETSTATSREQUEST']._serialized_start=891
-  _globals['_GETSTATSREQUEST']._serialized_end=908
-  _globals['_GETSTATSRESPONSE']._serialized_start=910
-  _globals['_GETSTATSRESPONSE']._serialized_end=968
-  _globals['_RERANKREQUEST']._serialized_start=970
-  _globals['_RERANKREQUEST']._serialized_end=1034
-  _globals['_RERANKRESPONSE']._serialized_start=1036
-  _globals['_RERANKRESPONSE']._serialized_end=1070
-  _globals['_WATCHREQUEST']._serialized_start=1072
-  _globals['_WATCHREQUEST']._serialized_end=1113
-  _globals['_WATCHRESPONSE']._serialized_start=1115
-  _globals['_WATCHRESPONSE']._serialized_end=1230
-  _globals['_KVCONTROL']._serialized_start=1233
-  _globals['_KVCONTROL']._serialized_end=1833
+  _globals['_GETINFORESPONSE']._serialized_end=423
+  _globals['_PINREQUEST']._serialized_start=425
+  _globals['_PINREQUEST']._serialized_end=517
+  _globals['_PINRESPONSE']._serialized_start=519
+  _globals['_PINRESPONSE']._serialized_end=581
+  _globals['_RENEWREQUEST']._serialized_start=583
+  _globals['_RENEWREQUEST']._serialized_end=678
+  _globals['_RENEWRESPONSE']._serialized_start=680
+  _globals['_RENEWRESPONSE']._serialized_end=744
+  _globals['_RELEASEREQUEST']._serialized_start=746
+  _globals['_RELEASEREQUEST']._serialized_end=797
+  _globals['_RELEASERESPONSE']._serialized_start=799
+  _globals['_RELEASERESPONSE']._serialized_end=834
+  _globals['_LISTPINSREQUEST']._serialized_start=836
+  _globals['_LISTPINSREQUEST']._serialized_end=853
+  _globals['_LISTPINSRESPONSE']._serialized_start=855
+  _globals['_LISTPINSRESPONSE']._serialized_end=923
+  _globals['_GETSTATSREQUEST']._serialized_start=925
+  _globals['_GETSTATSREQUEST']._serialized_end=942
+  _globals['_GETSTATSRESPONSE']._serialized_start=944
+  _globals['_GETSTATSRESPONSE']._serialized_end=1002
+  _globals['_RERANKREQUEST']._serialized_start=1004
+  _globals['_RERANKREQUEST']._serialized_end=1068
+  _globals['_RERANKRESPONSE']._serialized_start=1070
+  _globals['_RERANKRESPONSE']._serialized_end=1104
+  _globals['_WATCHREQUEST']._serialized_start=1106
+  _globals['_WATCHREQUEST']._serialized_end=1147
+  _globals['_WATCHRESPONSE']._serialized_start=1149
+  _globals['_WATCHRESPONSE']._serialized_end=1264
+  _globals['_KVCONTROL']._serialized_start=1267
+  _globals['_KVCONTROL']._serialized_end=1867
 # @@protoc_insertion_point(module_scope)

@@ -54,6 +54,7 @@ class GetInfoResponse(_message.Message):
     SOFT_PINS_FIELD_NUMBER: _builtins.int
     RERANKS_FIELD_NUMBER: _builtins.int
     HOST_BLOCKS_FIELD_NUMBER: _builtins.int
+    RELOAD_SECONDS_PER_TOKEN_FIELD_NUMBER: _builtins.int
     interface_version: _builtins.int
     """Version of this interface, now 1."""
     epoch: _builtins.str
@@ -78,6 +79,8 @@ class GetInfoResponse(_message.Message):
     """True when Rerank changes the order of requests that are in the engine."""
     host_blocks: _builtins.int
     """Blocks that fit the host memory to which overwritten KV goes; 0: there is none, or the engine does not know."""
+    reload_seconds_per_token: _builtins.float
+    """Seconds that one token's KV takes from there to the pool; 0: not known."""
     def __init__(
         self,
         *,
@@ -93,10 +96,11 @@ class GetInfoResponse(_message.Message):
         soft_pins: _builtins.bool = ...,
         reranks: _builtins.bool = ...,
         host_blocks: _builtins.int = ...,
+        reload_seconds_per_token: _builtins.float = ...,
     ) -> None: ...
     _HasFieldArgType: _TypeAlias = _Never  # noqa: Y015
     def HasField(self, field_name: _HasFieldArgType) -> _builtins.bool: ...
-    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_size", b"block_size", "engine_kind", b"engine_kind", "engine_version", b"engine_version", "epoch", b"epoch", "host_blocks", b"host_blocks", "interface_version", b"interface_version", "max_pinned_fraction", b"max_pinned_fraction", "max_running_requests", b"max_running_requests", "orders_by_rank", b"orders_by_rank", "reranks", b"reranks", "soft_pins", b"soft_pins", "total_blocks", b"total_blocks"]  # noqa: Y015
+    _ClearFieldArgType: _TypeAlias = _typing.Literal["block_size", b"block_size", "engine_kind", b"engine_kind", "engine_version", b"engine_version", "epoch", b"epoch", "host_blocks", b"host_blocks", "interface_version", b"interface_version", "max_pinned_fraction", b"max_pinned_fraction", "max_running_requests", b"max_running_requests", "orders_by_rank", b"orders_by_rank", "reload_seconds_per_token", b"reload_seconds_per_token", "reranks", b"reranks", "soft_pins", b"soft_pins", "total_blocks", b"total_blocks"]  # noqa: Y015
     def ClearField(self, field_name: _ClearFieldArgType) -> None: ...
     def WhichOneof(self, oneof_group: _Never) -> None: ...
 

@@ -66,6 +66,15 @@ describe("Continuum's TTL", () => {
     expect(byFormula.choose(byFormula.initialState(), aView({ contextTokens: 900 })).terms).toBeNull();
   });
 
+  it('takes the time to reload for that to compute again, where the engine has host memory and tells its speed', () => {
+    const { engine } = aView();
+    const host = { hostBlocks: 1_000, reloadSecondsPerToken: 0.0001 };
+    const reloading = { ...engine, description: { ...engine.description, ...host } };
+    const inputs = policy.choose(stateWith({}), aView({ engine: reloading })).inputs;
+    expect(inputs['reloadSeconds']).toBeCloseTo(0.4);
+    expect(policy.choose(stateWith({}), aView()).inputs['reloadSeconds']).toBeCloseTo(4);
+  });
+
   it('grows with the queueing delay of turns that were evicted, and only of those', () => {
     const state = stateWith({ bash: [1, 6, 6, 6] });
     policy.observe(state, aRun(false), NOW);

@@ -1,4 +1,4 @@
-import { prefillSeconds } from '../../model/engine.js';
+import { rebuildSeconds } from '../../model/engine.js';
 import { millis, seconds, toSeconds, type Duration } from '../../model/units.js';
 import type { PolicyFact } from '../facts.js';
 import type { ParameterReader } from '../parameters.js';
@@ -168,7 +168,7 @@ const handOff = (parameters: ContinuumParameters, view: RetentionView): Retentio
 });
 
 const chooseTtl = (parameters: ContinuumParameters, state: ContinuumState, view: RetentionView): RetentionChoice => {
-  const reloadSeconds = prefillSeconds(view.engine.description.prefillCost, view.contextTokens);
+  const reloadSeconds = rebuildSeconds(view.engine.description, view.contextTokens);
   const queueDelaySeconds = mean(state.queueDelays);
   const eta = memoryfulness(state.pairs);
   const benefitSeconds = queueDelaySeconds * eta + reloadSeconds;

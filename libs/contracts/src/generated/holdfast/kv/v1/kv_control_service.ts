@@ -52,6 +52,8 @@ export interface GetInfoResponse {
   reranks: boolean;
   /** Blocks that fit the host memory to which overwritten KV goes; 0: there is none, or the engine does not know. */
   hostBlocks: number;
+  /** Seconds that one token's KV takes from there to the pool; 0: not known. */
+  reloadSecondsPerToken: number;
 }
 
 /** PinRequest asks for a pin. */
@@ -228,6 +230,7 @@ function createBaseGetInfoResponse(): GetInfoResponse {
     softPins: false,
     reranks: false,
     hostBlocks: 0,
+    reloadSecondsPerToken: 0,
   };
 }
 
@@ -268,6 +271,9 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     }
     if (message.hostBlocks !== 0) {
       writer.uint32(96).uint32(message.hostBlocks);
+    }
+    if (message.reloadSecondsPerToken !== 0) {
+      writer.uint32(105).double(message.reloadSecondsPerToken);
     }
     return writer;
   },
@@ -381,6 +387,14 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
             message.hostBlocks = reader.uint32();
             continue;
           }
+          case 13: {
+            if (tag !== 105) {
+              break;
+            }
+
+            message.reloadSecondsPerToken = reader.double();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -410,6 +424,7 @@ export const GetInfoResponse: MessageFns<GetInfoResponse> = {
     message.softPins = object.softPins ?? false;
     message.reranks = object.reranks ?? false;
     message.hostBlocks = object.hostBlocks ?? 0;
+    message.reloadSecondsPerToken = object.reloadSecondsPerToken ?? 0;
     return message;
   },
 };
