@@ -3,7 +3,7 @@ import { dispatchWaiting, forgetHome } from './dispatching.js';
 import type { EngineDraining, EngineJoined, EngineLost, EngineObserved, PinChanged } from './event.js';
 import { refreshRank, releaseDeferred, releaseQueue } from './queueing.js';
 import { forgetPin, releasePin } from './retention.js';
-import type { EngineRecord, PinRecord, ProgramRecord } from './state.js';
+import type { EngineRecord, PinRecord, ProgramRecord, TurnRecord } from './state.js';
 import { TurnQueue } from './turn-queue.js';
 import { requeue } from './turns.js';
 
@@ -95,12 +95,20 @@ export const changePin = (context: Context, event: PinChanged): void => {
     if (event.change === 'set') emit(context, { type: 'releasePin', programId, engineId, epoch });
     return;
   }
+  noteHold(program.turn, event);
   if (program.pin?.engineId !== engineId || program.pin.epoch !== epoch) return;
   if (event.change === 'set' || event.change === 'renewed') confirmPin(context, program, program.pin, event);
   else forgetPin(context, program, event.change);
   if (program.pin !== null || program.turn !== null) return;
   releaseDeferred(context);
   dispatchWaiting(context);
+};
+
+/** Modifies state. A pin is set when its turn ends: what comes before that and was not set is the pin of the turn before. */
+const noteHold = (turn: TurnRecord | null, { engineId, change }: PinChanged): void => {
+  if (turn === null || turn.hold === null || turn.engineId !== engineId) return;
+  if (change === 'set') turn.holdChange = change;
+  else if (turn.holdChange !== null && (change === 'expired' || change === 'revoked')) turn.holdChange = change;
 };
 
 const confirmPin = (context: Context, program: ProgramRecord, pin: PinRecord, event: PinChanged): void => {

@@ -56,6 +56,33 @@ describe('a pin', () => {
     expect(world.kernel.view().counters.pinsSet).toBe(2);
   });
 
+  it.each(['revoked', 'expired'] as const)(
+    'that was %s at once is gone, although the engine says so before it says that the turn finished',
+    (change) => {
+      const world = aProgramThatRan('static-ttl:ttl=60s');
+      world.tool('p', 'bash');
+      world.toolEnded('p');
+      const turnId = world.submit('p');
+      world.started(turnId);
+      pinChanged(world, 'set');
+      pinChanged(world, change);
+      world.finished(turnId, { pinnedFor: seconds(60) });
+      expect(world.kernel.program('p')?.pin).toBeNull();
+      const { pinsSet, pinsRevoked, pinsExpired } = world.kernel.view().counters;
+      expect({ pinsSet, gone: pinsRevoked + pinsExpired }).toEqual({ pinsSet: 2, gone: 2 });
+      expect(pinCommands(world.tool('p', 'bash', 'call-2'))).toMatchObject([{ type: 'setPin' }]);
+    },
+  );
+
+  it('of the turn before may end while a turn runs, whose own pin is held then', () => {
+    const world = aProgramThatRan('static-ttl:ttl=60s');
+    const turnId = world.submit('p');
+    world.started(turnId);
+    pinChanged(world, 'revoked');
+    world.finished(turnId, { pinnedFor: seconds(60) });
+    expect(world.kernel.program('p')?.pin).not.toBeNull();
+  });
+
   it('is not renewed while its program waits with time enough left, and is before it runs out', () => {
     const world = aProgramThatRan('static-ttl:ttl=60s');
     for (const other of ['q', 'r']) {

@@ -44,6 +44,7 @@ export const holdAtDispatch = (
   const lowered = lower(engine, choice.terms);
   const decisionId = record(context, turn.program, engine, choice, lowered, turn);
   if (lowered.terms !== null) turn.hold = { decisionId, terms: lowered.terms };
+  turn.holdChange = null;
   return { terms: lowered.terms, bid };
 };
 
@@ -177,9 +178,15 @@ export const adoptPinOfTurn = (
     context.state.counters.pinsLost += 1;
     return;
   }
+  context.state.counters.pinsSet += 1;
+  const { holdChange } = turn;
+  if (holdChange === 'expired' || holdChange === 'revoked') {
+    resolve(context, decisionId, holdChange);
+    context.state.counters[COUNTER_OF_OUTCOME[holdChange]] += 1;
+    return;
+  }
   const { engineId, epoch } = engine.description;
   const { pinnedTokens, expiresAt } = held;
-  context.state.counters.pinsSet += 1;
   turn.program.pin = { engineId, epoch, terms, pinnedTokens, expiresAt, decisionId };
   // It was asked for before the engine drained: the next turn runs elsewhere.
   if (engine.draining) releasePin(context, turn.program, 'released');

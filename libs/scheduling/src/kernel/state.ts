@@ -34,6 +34,8 @@ export interface TurnRecord {
   startedAt: Instant | null;
   /** The pin that rode on the request, if it asked for one. */
   hold: { readonly decisionId: number; readonly terms: PinTerms } | null;
+  /** What the engine said of that pin before it said that the turn finished: its events overtake its answers. */
+  holdChange: 'set' | 'expired' | 'revoked' | null;
   /** A timer renews the program's pin while the turn waits. */
   hasHoldTimer: boolean;
 }

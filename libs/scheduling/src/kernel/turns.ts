@@ -52,6 +52,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
     dispatchedAt: null,
     startedAt: null,
     hold: null,
+    holdChange: null,
     hasHoldTimer: false,
   };
   state.nextTurnSequence += 1;
