@@ -16,7 +16,7 @@ export const liveMarkdown = (
   const { programs, meanSecondsBetweenArrivals } = LIVE_SHAPE;
   const introduction = `## One workload, live and simulated
 
-${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with ${LIVE_BLOCKS} KV blocks, so that they compete)
+${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with ${LIVE_BLOCKS} KV blocks, so that pins are revoked)
 behind a real service: SDK, gRPC, control plane, PostgreSQL, engine processes, with a clock that goes at ${timeScale} of real
 time. Then the simulator gets what the service recorded: arrivals, gaps, tools and token counts. Both run the kernel; the rest
 differs, and the times of the service have what a real machine adds in them.
