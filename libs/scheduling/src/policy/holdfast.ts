@@ -21,8 +21,9 @@ export const readHoldfast = (parameters: ParameterReader): Omit<PolicyProfile, '
     minimum: 0,
     maximum: 1_000,
   });
+  const host = parameters.choice('host', ELASTIC_DEFAULTS.host, ['ignored', 'counted']);
   const retention = {
-    elastic: elasticRetention({ ...ELASTIC_DEFAULTS, theta }),
+    elastic: elasticRetention({ ...ELASTIC_DEFAULTS, theta, host }),
     infinite: infinitePinRetention,
     never: neverRetention,
   }[parameters.choice('pins', 'elastic', ['elastic', 'infinite', 'never'])];

@@ -32,6 +32,25 @@ describe('elastic retention', () => {
     expect(choice.terms).toMatchObject({ soft: false, ttl: ELASTIC_DEFAULTS.ttl });
   });
 
+  it('values a context less for host memory, when told to, by the share of contexts beyond the pool that fits there', () => {
+    const state = knowing({ grep: 0.3 });
+    const counting = elasticRetention({ ...ELASTIC_DEFAULTS, host: 'counted' });
+    // A millisecond to compute a token, a tenth of it to reload one; a pool of 16,000 tokens, and as much behind it.
+    const { description } = aRetentionView().engine;
+    const engine = (homeTokens: number): ReturnType<typeof someEngine> =>
+      someEngine({ homeTokens, description: { ...description, hostBlocks: 1_000, reloadSecondsPerToken: 0.0001 } });
+    const usual = valueOf(state, aRetentionView({ tool: 'grep' }));
+    const counted = (homeTokens: number): number =>
+      (counting.choose(state, aRetentionView({ tool: 'grep', engine: engine(homeTokens) })).terms?.value ?? 0) / usual;
+    expect(counted(10_000)).toBeCloseTo(0.1);
+    expect(counted(32_000)).toBeCloseTo(0.1);
+    // 32,000 tokens are beyond the pool, of which half fit: half the time it is computed again.
+    expect(counted(48_000)).toBeCloseTo(0.5 * 0.1 + 0.5);
+    expect(valueOf(state, aRetentionView({ tool: 'grep', engine: engine(10_000) }))).toBe(usual);
+    const without = counting.choose(state, aRetentionView({ tool: 'grep' }));
+    expect(without.terms?.value).toBe(usual);
+  });
+
   it('lets the context of a long tool go when others wait, and keeps that of a short one', () => {
     const state = knowing({ build: 3_000, grep: 0.3 });
     expect(policy.choose(state, aRetentionView({ tool: 'build', waitingTurns: 5 })).terms).toBeNull();

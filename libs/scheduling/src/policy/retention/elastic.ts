@@ -1,9 +1,9 @@
-import { prefillSeconds } from '../../model/engine.js';
+import { prefillSeconds, rebuildSeconds } from '../../model/engine.js';
 import { micros, seconds, toSeconds, type Duration } from '../../model/units.js';
 import type { BinForecast } from '../../prediction/bin-forecast.js';
 import type { DurationKey } from '../../prediction/duration-predictor.js';
 import { ToolDurations } from '../../prediction/tool-durations.js';
-import type { ProgramFacts } from '../facts.js';
+import type { EngineFacts, ProgramFacts } from '../facts.js';
 import type { RetentionChoice, RetentionPolicy, RetentionView } from './retention-policy.js';
 
 export interface ElasticParameters {
@@ -16,10 +16,17 @@ export interface ElasticParameters {
   readonly reconsiderEvery: Duration;
   /** Lifetime of a pin without a word from here: what a lost control plane costs an engine at most. */
   readonly ttl: Duration;
+  /** `counted`: a context that host memory may bring back is worth less (docs/policies.md: what that does). */
+  readonly host: 'ignored' | 'counted';
 }
 
 /** Anything from 0.1 to 0.4 does about the same (docs/policy.md). */
-export const ELASTIC_DEFAULTS: ElasticParameters = { theta: 0.25, reconsiderEvery: seconds(1), ttl: seconds(600) };
+export const ELASTIC_DEFAULTS: ElasticParameters = {
+  theta: 0.25,
+  reconsiderEvery: seconds(1),
+  ttl: seconds(600),
+  host: 'ignored',
+};
 
 /** What a turn whose KV is resident bids more than one that must rebuild: nobody is evicted to let somebody rebuild. */
 const RESIDENT_FACTOR = 10;
@@ -73,12 +80,25 @@ const forecast = ({ durations }: ElasticState, { program, tool, elapsed, toolTim
   return durations.predict(durationKey(program, tool), toSeconds(elapsed), timeoutSeconds);
 };
 
+/**
+ * What a context costs that was overwritten. Host memory is taken to hold overwritten blocks of live programs by chance:
+ * all while it is larger than what their contexts exceed the pool by, else that share.
+ */
+const returnSeconds = ({ host }: ElasticParameters, engine: EngineFacts, contextTokens: number): number => {
+  const { totalBlocks, hostBlocks = 0, blockTokens, prefillCost } = engine.description;
+  const computing = prefillSeconds(prefillCost, contextTokens);
+  if (host === 'ignored' || hostBlocks === 0) return computing;
+  const excessTokens = Math.max(1, engine.homeTokens - totalBlocks * blockTokens);
+  const shareThere = Math.min(1, (hostBlocks * blockTokens) / excessTokens);
+  return shareThere * rebuildSeconds(engine.description, contextTokens) + (1 - shareThere) * computing;
+};
+
 const choose = (parameters: ElasticParameters, state: ElasticState, view: RetentionView): RetentionChoice => {
   const { moment, engine, contextTokens, waitingTurns } = view;
-  const { totalBlocks, blockTokens, prefillCost } = engine.description;
+  const { totalBlocks, blockTokens } = engine.description;
   const poolTokens = Math.max(1, totalBlocks * blockTokens);
   const share = Math.max(1, contextTokens) / poolTokens;
-  const reloadSeconds = prefillSeconds(prefillCost, contextTokens);
+  const reloadSeconds = returnSeconds(parameters, engine, contextTokens);
   const elapsedSeconds = toSeconds(view.elapsed);
   const returnRate = forecast(state, view).returnRate(SHORTEST_HORIZON_SECONDS);
   const value = (reloadSeconds * returnRate) / share;
