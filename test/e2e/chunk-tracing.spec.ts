@@ -80,9 +80,11 @@ describe('the trace of a turn with chunks', () => {
   });
 
   it('stands beside the builds, which nobody waits for and which are traces of their own', () => {
-    const [build, ...others] = named('holdfast.chunk.build');
-    expect(others).toEqual([]);
-    expect(build?.parentSpanId ?? '').toBe('');
-    expect(Number(attribute(build, 'holdfast.chunk.variants'))).toBe(Number(attribute(build, 'holdfast.chunk.chunks')));
+    const builds = named('holdfast.chunk.build');
+    expect(builds.length).toBeGreaterThan(0);
+    for (const build of builds) {
+      expect(build.parentSpanId ?? '').toBe('');
+      expect(Number(attribute(build, 'holdfast.chunk.variants'))).toBe(1);
+    }
   });
 });

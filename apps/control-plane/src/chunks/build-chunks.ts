@@ -34,6 +34,10 @@ export const buildChunks = (
     repository,
     tenants: new ChunkTenants(repository, chunks.quotaBytes),
     attached: () => pool().engines.clients,
+    isBusy: (engineId) => {
+      const { turns, runner } = pool();
+      return turns.all().some((turn) => turn.dispatch?.engineId === engineId && runner.runs(turn.turnId));
+    },
     planner: chunks.planner,
     lossBound: chunks.lossBound,
     now: clock.now,

@@ -16,12 +16,15 @@ import { knownVariant, type KnownVariant } from './chunk-rows.js';
 import { textOfRow, type ChunkText } from './chunk-texts.js';
 import type { EngineShelf } from './engine-shelf.js';
 import { meanItem } from './mean-variant.js';
+import { QuietTime } from './quiet-time.js';
 
 /** What the jobs work with. */
 export interface ChunkJobsOptions {
   readonly repository: ChunkRepository;
   /** Of the engines that are attached and reconciled. */
   readonly shelves: () => readonly EngineShelf[];
+  /** True while a turn runs on an engine. */
+  readonly isBusy: (engineId: string) => boolean;
   readonly now: () => Instant;
 }
 
@@ -34,7 +37,7 @@ export class ChunkJobs {
    *
    * @throws DomainError ENGINE_UNREACHABLE while the engine is not attached, and what the engine says.
    */
-  async build({ engineId, headChunkId, chunkIds }: ChunkBuildPayload, { jobId }: JobRun): Promise<JobJson> {
+  async build({ engineId, headChunkId, chunkIds }: ChunkBuildPayload, { jobId, signal }: JobRun): Promise<JobJson> {
     const shelf = this.#shelfOf(engineId);
     const { fingerprint, neutralPrefixIds } = shelf.capabilities;
     if (neutralPrefixIds.length === 0) return { built: 0, reason: 'the engine suggests no neutral prefix' };
@@ -46,13 +49,16 @@ export class ChunkJobs {
       .flatMap((id) => texts.get(id) ?? [])
       .filter(({ chunk }) => chunk.fingerprint === fingerprint);
     const missing = known.filter(({ chunk }) => !shelf.hasMean(chunk.id));
-    const built =
-      missing.length === 0
-        ? []
-        : await inBuildSpan({ engineId, chunks: missing.length }, () =>
-            this.#buildMeans(shelf, { jobId, head, texts: missing }),
-          );
-    return { built: built.length, there: known.length - missing.length, unknown: chunkIds.length - known.length };
+    const quiet = new QuietTime(() => this.options.isBusy(engineId), signal);
+    let built = 0;
+    // One in a call: a turn that comes meanwhile waits for one chunk at most.
+    for (const text of missing) {
+      await quiet.wait();
+      const opId = `${jobId}.${text.chunk.id}`;
+      const facts = { engineId, chunks: 1 };
+      built += (await inBuildSpan(facts, () => this.#buildMean(shelf, { opId, head, text }))).length;
+    }
+    return { built, there: known.length - missing.length, unknown: chunkIds.length - known.length };
   }
 
   /**
@@ -66,30 +72,28 @@ export class ChunkJobs {
     return { copied: wanted.length === 0 ? 0 : (await shelf.fetch(jobId, wanted)).length, asked: variantIds.length };
   }
 
-  async #buildMeans(
+  async #buildMean(
     shelf: EngineShelf,
-    work: { readonly jobId: string; readonly head: ChunkText | null; readonly texts: readonly ChunkText[] },
+    work: { readonly opId: string; readonly head: ChunkText | null; readonly text: ChunkText },
   ): Promise<readonly KnownVariant[]> {
-    const { jobId, head, texts } = work;
-    const { fingerprint, neutralPrefixIds: neutralIds } = shelf.capabilities;
-    const items = texts.map((text) => meanItem(text, { head, neutralIds }));
-    const variants = await shelf.build({ opId: jobId, epoch: shelf.capabilities.epoch, fingerprint, items });
+    const { opId, head, text } = work;
+    const { epoch, fingerprint, neutralPrefixIds: neutralIds } = shelf.capabilities;
+    const items = [meanItem(text, { head, neutralIds })];
+    const variants = await shelf.build({ opId, epoch, fingerprint, items });
     const facts = {
       preceding: [],
       foundation: 'neutral',
       foundationDigest: head === null ? '' : tokenDigest(head.tokenIds),
       storedAt: this.options.now(),
     } as const;
-    // In the order of the items.
-    const built = variants.map((stored, index) => knownVariant(stored, { ...facts, ...texts[index]! }));
+    const built = variants.map((stored) => knownVariant(stored, { ...facts, ...text }));
     shelf.stored(built);
     // Text that was invalidated while it was being built goes with what came of it.
-    const ids = texts.map(({ chunk }) => chunk.id);
-    const valid = new Set((await this.options.repository.texts(ids)).map(({ chunkId }) => chunkId));
-    const invalid = new Set(ids.filter((id) => !valid.has(id)));
-    shelf.invalidate(({ variant }) => invalid.has(variant.chunk.id));
+    const { id } = text.chunk;
+    const isValid = (await this.options.repository.texts([id])).length > 0;
+    if (!isValid) shelf.invalidate(({ variant }) => variant.chunk.id === id);
     await shelf.settled();
-    return built.filter(({ variant }) => valid.has(variant.chunk.id));
+    return isValid ? built : [];
   }
 
   #shelfOf(engineId: string): EngineShelf {

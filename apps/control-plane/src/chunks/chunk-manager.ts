@@ -43,6 +43,8 @@ export interface ChunkManagerOptions {
   readonly repository: ChunkRepository;
   readonly tenants: ChunkTenants;
   readonly attached: () => readonly AttachedEngine[];
+  /** True while a turn runs on an engine. */
+  readonly isBusy: (engineId: string) => boolean;
   readonly planner: PlannerName;
   /** Mean divergence that is accepted, nats a token. */
   readonly lossBound: number;
@@ -86,7 +88,7 @@ export class ChunkManager {
     this.#options = options;
     this.#planner = createPlanner(options.planner);
     const { repository, now, logger } = options;
-    this.jobs = new ChunkJobs({ repository, now, shelves: () => this.shelves });
+    this.jobs = new ChunkJobs({ repository, now, isBusy: options.isBusy, shelves: () => this.shelves });
     this.foresight = new ChunkForesight({
       wantsMeans: options.planner === 'holdfast',
       shelfOf: (engineId) => this.shelves.find((shelf) => shelf.engineId === engineId),

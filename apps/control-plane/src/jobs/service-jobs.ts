@@ -17,8 +17,8 @@ import { chunkCatalogue, chunkQueueOf, type ChunkPayloads } from './chunk-catalo
 
 /** How long jobs may go on when the service stops; what does not end is done again by another process. */
 const DRAIN_LIMIT = seconds(5);
-/** An engine runs one thing after the other, and turns wait for what is built. */
-const CHUNK_CONCURRENCY = 1;
+/** Builds wait for a quiet moment of their engine; what is fetched for a turn must not wait for them. */
+const CHUNK_CONCURRENCY = 4;
 
 export interface ServiceJobsOptions {
   readonly store: JobStore;
