@@ -14,8 +14,8 @@ import { HttpChat, type Answer, type Ask, type Message } from './http-chat.js';
 /** The model that the engine serves. */
 export const MODEL = 'sim-llama-3.1-8b';
 
-/** Fast, and yet such that what the service does by the clock of its engines stays what it is beside the turns. */
-const TIME_SCALE = 100;
+/** Faster than life, and yet such that what the service does by the clock of its engines does not crowd out the turns. */
+const TIME_SCALE = 10;
 const READY_WITHIN_MS = 300_000;
 const POLL_MS = 500;
 
