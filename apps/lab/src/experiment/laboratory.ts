@@ -13,6 +13,8 @@ import type { ExperimentSettings } from './settings.js';
 /** Runs jobs, each one once: what is in the store is not run again. */
 export class Laboratory {
   readonly #interrupted: Promise<never>;
+  /** Whoever opens one after another waits for one signal: none of them keeps listening. */
+  readonly #closed = new AbortController();
 
   constructor(
     readonly traces: readonly LoadedTrace[],
@@ -22,7 +24,8 @@ export class Laboratory {
     private readonly signal: AbortSignal,
   ) {
     this.#interrupted = new Promise((_, reject) => {
-      signal.addEventListener('abort', () => reject(new Interrupted('interrupted')), { once: true });
+      const options = { once: true, signal: this.#closed.signal };
+      signal.addEventListener('abort', () => reject(new Interrupted('interrupted')), options);
     });
     // Whoever waits for a job hears of it; nobody waits when nothing runs.
     this.#interrupted.catch(() => undefined);
@@ -52,6 +55,7 @@ export class Laboratory {
   /** Modifies state. Ends threads and bars. */
   async close(): Promise<void> {
     this.progress.end();
+    this.#closed.abort();
     await this.runner.close();
   }
 }
