@@ -23,6 +23,7 @@ interface Chunk {
 }
 
 const SOCKETS = 64;
+const DEADLINE_MS = 60_000;
 
 /** Streamed chat completions over kept-alive connections, read without a client library: its time is not what counts. */
 export class HttpChat {
@@ -35,13 +36,14 @@ export class HttpChat {
     this.#model = model;
   }
 
-  /** @throws Error for any answer but a stream that ends in order. */
+  /** @throws Error for any answer but a stream that ends in order, within a minute. */
   ask(messages: readonly Message[], maxTokens: number): Promise<Answer> {
     const body = JSON.stringify({ model: this.#model, messages, max_tokens: maxTokens, stream: true });
     const headers = { 'content-type': 'application/json', 'content-length': Buffer.byteLength(body) };
     const startedAt = performance.now();
     return new Promise((resolve, reject) => {
-      const call = request(this.#url, { method: 'POST', agent: this.#agent, headers }, (response) => {
+      const options = { method: 'POST', agent: this.#agent, headers, signal: AbortSignal.timeout(DEADLINE_MS) };
+      const call = request(this.#url, options, (response) => {
         let held = '';
         let text = '';
         let ttftMs = 0;
