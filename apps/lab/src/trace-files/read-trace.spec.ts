@@ -58,7 +58,7 @@ describe('readTrace', () => {
     };
     expect(await census(file('good.tar', await archive(line('b'))))).toMatchObject({ programs: 2 });
     const bad = file('bad.tar.gz', gzipSync(await archive(`\n${line('a')}`)));
-    await expect(census(bad)).rejects.toThrow(`${bad}(one/b.jsonl): line 2: field "id" "a" names a program`);
+    await expect(census(bad)).rejects.toThrow(`${bad}(one/b.jsonl): line 2: field "program" "a" names a program`);
   });
 
   const packed = gzipSync(lines);
