@@ -16,6 +16,9 @@ describe('queues and workers on a pool of PostgreSQL', () => {
     const opened = await openJobBackend({ kind: 'postgres', url: postgres.url }, quiet);
     await opened.close();
     const pool = new pg.Pool({ connectionString: postgres.url, options: '-c search_path=bullmq' });
+    // As whoever opens a pool does: a connection may still be closing when the server stops.
+    const hear = (): void => undefined;
+    pool.on('error', hear).on('connect', (client) => void client.on('error', hear));
     const backend = onPool(pool);
     try {
       const queue = backend.queue('one');
@@ -24,7 +27,7 @@ describe('queues and workers on a pool of PostgreSQL', () => {
       await Promise.all([queue.waitUntilReady(), worker.waitUntilReady()]);
       await worker.close();
       await queue.close();
-      expect(pool.listenerCount('error')).toBe(0);
+      expect(pool.listeners('error')).toEqual([hear]);
     } finally {
       await backend.close();
       await postgres.stop();
