@@ -152,7 +152,14 @@ const startLitellm = async ({
     name: 'litellm',
     command: join(bin, 'litellm'),
     args: ['--config', config, '--host', '127.0.0.1', '--port', String(port), '--num_workers', '1'],
-    env: { LITELLM_LOG: 'ERROR', LITELLM_LOCAL_MODEL_COST_MAP: 'True', LITELLM_MODE: 'PRODUCTION' },
+    // It counts tokens now and then with a tokenizer that it looks for by the model's name: without a network that is half
+    // a minute of tries, which are not its speed.
+    env: {
+      LITELLM_LOG: 'ERROR',
+      LITELLM_LOCAL_MODEL_COST_MAP: 'True',
+      LITELLM_MODE: 'PRODUCTION',
+      HF_HUB_OFFLINE: '1',
+    },
     readyWithinMs: READY_WITHIN_MS,
   });
   const url = `http://127.0.0.1:${port}`;
