@@ -171,7 +171,8 @@ const startLitellm = async ({
     }
     await sleep(POLL_MS);
   }
-  return { url, stop: () => proxy.stop() };
+  // It waits for requests that it will never answer; killed then.
+  return { url, stop: () => proxy.stop().catch(() => undefined) };
 };
 
 const isAlive = async (url: string): Promise<boolean> => {

@@ -26,6 +26,9 @@ const print = (rows: readonly GatewayRow[]): void => {
     ]);
   }
   console.log(table.toString());
+  for (const { contender, concurrency, failure } of rows) {
+    if (failure !== null) console.log(`${contender}, ${concurrency} at once, was asked no more after ${failure}`);
+  }
 };
 
 const main = async (): Promise<void> => {

@@ -17,6 +17,8 @@ export interface GatewayRow {
   readonly addedTotalP50Ms: number;
   /** The first turns of conversations alone, over those of the engine's own front. */
   readonly addedFirstTurnP50Ms: number;
+  /** Why it was asked no more; null for one that answered every turn. */
+  readonly failure: string | null;
 }
 
 /** How much is measured. */
@@ -34,16 +36,17 @@ interface Times {
   readonly ttft: Histogram;
   readonly total: Histogram;
   readonly first: Histogram;
+  failure: string | null;
 }
 
 const newTimes = (): Times => {
   const histogram = (): Histogram => build({ numberOfSignificantValueDigits: 3 });
-  return { ttft: histogram(), total: histogram(), first: histogram() };
+  return { ttft: histogram(), total: histogram(), first: histogram(), failure: null };
 };
 
 /**
  * Conversations of {@link TURNS} turns, whole with each turn. Every contender has its own, and they take turns in an order
- * that rotates, so that noise of the machine hits all alike.
+ * that rotates, so that noise of the machine hits all alike. One that fails to answer is asked no more; the others go on.
  */
 export const measure = async (
   contenders: readonly Contender[],
@@ -73,6 +76,7 @@ export const measure = async (
       addedTtftP50Ms: at(own.ttft, 50) - at(engine.ttft, 50),
       addedTotalP50Ms: at(own.total, 50) - at(engine.total, 50),
       addedFirstTurnP50Ms: at(own.first, 50) - at(engine.first, 50),
+      failure: own.failure,
     };
   });
 };
@@ -87,12 +91,17 @@ const converse = async (contenders: readonly Contender[], times: readonly Times[
       const index = (turn + step) % contenders.length;
       const [contender, messages, own] = [contenders[index], said[index], times[index]];
       if (contender === undefined || messages === undefined || own === undefined) throw new Error('no contender');
+      if (own.failure !== null) continue;
       messages.push({ role: 'user', content: `${turn}: ${WORDS}` });
-      const { text, ttftMs, totalMs } = await contender.ask(messages, MAX_TOKENS);
-      messages.push({ role: 'assistant', content: text });
-      own.ttft.recordValue(Math.round(ttftMs * 1_000));
-      own.total.recordValue(Math.round(totalMs * 1_000));
-      if (turn === 0) own.first.recordValue(Math.round(totalMs * 1_000));
+      try {
+        const { text, ttftMs, totalMs } = await contender.ask(messages, MAX_TOKENS);
+        messages.push({ role: 'assistant', content: text });
+        own.ttft.recordValue(Math.round(ttftMs * 1_000));
+        own.total.recordValue(Math.round(totalMs * 1_000));
+        if (turn === 0) own.first.recordValue(Math.round(totalMs * 1_000));
+      } catch (error) {
+        own.failure = `turn ${own.total.totalCount + 1}: ${(error as Error).message}`;
+      }
     }
   }
 };
