@@ -105,7 +105,12 @@ describe('a byte-level text codec', () => {
           const plain = own.appendMessages(options);
           // Where the template repeats the prompt and the answer, the mark may find an extension that the rest does not.
           if (plain.extends) expect(marked).toEqual(plain);
-          else if (marked.extends) expect(textOf(own, marked.promptIds)).toBe(textOf(own, plain.promptIds));
+          else if (marked.extends) {
+            // The end marker that the model wrote stays, also where the template writes another one.
+            const [said, end] = [`${prompt}${answer}`, '<|im_end|>'].map((text) => textOf(own, own.encode(text)));
+            const got = textOf(own, marked.promptIds);
+            expect([got, got.replace(`${said}${end}`, `${said}`)]).toContain(textOf(own, plain.promptIds));
+          }
         },
       ),
     );
