@@ -98,7 +98,8 @@ export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
       return specOf(of, variantId, before);
     },
   });
-  const work = { plan: proto, salt: wireSalt(scope), fingerprint: scope.fingerprint };
+  const { epoch, fingerprint } = shelf.capabilities;
+  const work = { plan: proto, salt: wireSalt(scope), epoch, fingerprint };
   return {
     ...{ shelf, plan, layout, scope, quality, decision, captures },
     work: { ...work, isShadowed: decision.isShadowed && isReusing },

@@ -72,11 +72,14 @@ describe('EngineAttachment', () => {
     expect(lost).toEqual(['ENGINE_RESTARTED']);
   });
 
-  it('gives an engine up that breaks the protocol, and takes it again later', async () => {
+  it.each([
+    ['breaks the protocol', 'ENGINE_PROTOCOL_VIOLATED' as const],
+    ['says that it serves another epoch', 'EPOCH_STALE' as const],
+  ])('gives an engine up that %s, and takes it again later', async (_, reason) => {
     const { attachment, events } = attach();
     await attachment.settled();
     const epoch = attachment.info?.description.epoch ?? '';
-    await attachment.suspect(epoch, engineError('ENGINE_PROTOCOL_VIOLATED'));
+    await attachment.suspect(epoch, engineError(reason));
     expect(attachment.clientOf(epoch)).toBeUndefined();
     await until(() => kinds(events).length === 3);
     expect(attachment.clientOf(epoch)).toBeDefined();
@@ -111,8 +114,9 @@ describe('EngineAttachment', () => {
   });
 });
 
-const engineError = (reason: 'ENGINE_PROTOCOL_VIOLATED' | 'ENGINE_UNREACHABLE' | 'MODEL_NOT_FOUND'): DomainError =>
-  new DomainError({ kind: 'unavailable', reason, message: reason });
+const engineError = (
+  reason: 'ENGINE_PROTOCOL_VIOLATED' | 'EPOCH_STALE' | 'ENGINE_UNREACHABLE' | 'MODEL_NOT_FOUND',
+): DomainError => new DomainError({ kind: 'unavailable', reason, message: reason });
 
 const runTurnWithPin = async (engine: FakeEngine, programId: string): Promise<void> => {
   const pin = { ttl: seconds(60), soft: false, value: 1 };

@@ -73,7 +73,8 @@ export class EngineAttachment {
    * cannot be reached is asked for a sign of life, and without one it counts as lost at once.
    */
   async suspect(epoch: EngineEpoch, error: DomainError): Promise<void> {
-    if (error.reason === 'ENGINE_PROTOCOL_VIOLATED') this.#lose(epoch, error);
+    // That it serves another epoch is certain as well: what it held in this one is gone.
+    if (error.reason === 'ENGINE_PROTOCOL_VIOLATED' || error.reason === 'EPOCH_STALE') this.#lose(epoch, error);
     if (error.reason !== 'ENGINE_UNREACHABLE' && error.reason !== 'ENGINE_RESTARTED') return;
     if (this.clientOf(epoch) === undefined) return;
     try {

@@ -242,6 +242,12 @@ const requestIdOf = ({ turn, dispatch }: Attempt): string => `${turn.turnId}.${d
 
 /** Pure. True for faults of the engine, not of the request: another engine may do better. */
 const isEngineFault = (error: DomainError): boolean =>
-  ['ENGINE_UNREACHABLE', 'ENGINE_RESTARTED', 'ENGINE_DEADLINE', 'ENGINE_PROTOCOL_VIOLATED', 'DRAINING'].includes(
-    error.reason,
-  ) || error.reason === 'QUEUE_FULL';
+  [
+    'ENGINE_UNREACHABLE',
+    'ENGINE_RESTARTED',
+    'EPOCH_STALE',
+    'ENGINE_DEADLINE',
+    'ENGINE_PROTOCOL_VIOLATED',
+    'DRAINING',
+    'QUEUE_FULL',
+  ].includes(error.reason);

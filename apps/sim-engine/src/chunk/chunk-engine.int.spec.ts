@@ -89,7 +89,7 @@ const run = async (parts: readonly Part[], overrides: Partial<ChunkWork> = {}): 
     promptIds: Uint32Array.from(parts.flatMap(({ ids: of }) => of)),
     sampling: { maxTokens: 4, ignoreEos: true },
     hints: { programId: 'p', turn: 0, programArrivedAt: instant(0), rank: 0, bid: 0, isLast: false },
-    chunks: { plan: planOf(parts), salt: 's', fingerprint: '', isShadowed: false, ...overrides },
+    chunks: { plan: planOf(parts), salt: 's', epoch: '', fingerprint: '', isShadowed: false, ...overrides },
     signal: new AbortController().signal,
   });
   for await (const event of events) if (event.type === 'complete') return event.chunks!;
@@ -154,7 +154,7 @@ describe('a simulated engine that reuses chunks', () => {
         promptIds: Uint32Array.from([...B, ...TAIL]),
         sampling: { maxTokens: 12, ignoreEos: true },
         hints: { programId: 'p', turn: 0, programArrivedAt: instant(0), rank: 0, bid: 0, isLast: false },
-        chunks: { plan: planOf(parts), salt: 's', fingerprint: '', isShadowed: false },
+        chunks: { plan: planOf(parts), salt: 's', epoch: '', fingerprint: '', isShadowed: false },
         signal: new AbortController().signal,
       });
       for await (const event of events) if (event.type === 'complete') return [...event.outputIds];

@@ -20,6 +20,8 @@ export interface ChunkWork {
   /** Lowered to the engine's abilities already. */
   readonly plan: chunk.Plan;
   readonly salt: string;
+  /** The plan names what the engine holds in this epoch; after a restart it is EPOCH_STALE. Empty for any. */
+  readonly epoch: string;
   readonly fingerprint: string;
   /** Compare the answer with a full recompute afterwards. */
   readonly isShadowed: boolean;

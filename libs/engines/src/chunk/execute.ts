@@ -1,3 +1,4 @@
+import type { ChunkWork } from './chunk-operations.js';
 import { Metadata } from '@grpc/grpc-js';
 import { chunk } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
@@ -44,13 +45,25 @@ export async function* execute(link: ChunkLink, call: GenerateCall): AsyncGenera
   throw new EngineError({ reason: 'ENGINE_PROTOCOL_VIOLATED', engineId, message: 'Execute: the answer has no result' });
 }
 
-const requestOf = ({ requestId, promptIds, sampling, chunks }: GenerateCall): chunk.ExecuteRequest => ({
+/** A turn without chunks: for any epoch and model. */
+const NO_CHUNKS: Omit<ChunkWork, 'plan'> & { readonly plan: chunk.Plan | undefined } = {
+  ...{ epoch: '', fingerprint: '', salt: '' },
+  plan: undefined,
+  isShadowed: false,
+};
+
+const requestOf = (call: GenerateCall): chunk.ExecuteRequest => requestWith(call, call.chunks ?? NO_CHUNKS);
+
+const requestWith = (
+  { requestId, promptIds, sampling }: GenerateCall,
+  { epoch, fingerprint, salt, plan, isShadowed }: typeof NO_CHUNKS,
+): chunk.ExecuteRequest => ({
   requestId,
-  epoch: '',
-  fingerprint: chunks?.fingerprint ?? '',
-  salt: chunks?.salt ?? '',
+  epoch,
+  fingerprint,
+  salt,
   tokenIds: Array.from(promptIds),
-  plan: chunks?.plan,
+  plan,
   sampling: {
     maxTokens: sampling.maxTokens,
     temperature: sampling.temperature ?? 0,
@@ -58,7 +71,7 @@ const requestOf = ({ requestId, promptIds, sampling, chunks }: GenerateCall): ch
     ignoreStopTokens: sampling.ignoreEos ?? false,
     forcedTokenIds: [],
   },
-  shadow: chunks?.isShadowed === true ? chunk.ShadowMode.FULL_LOGITS : chunk.ShadowMode.NONE,
+  shadow: isShadowed ? chunk.ShadowMode.FULL_LOGITS : chunk.ShadowMode.NONE,
   stats: [],
   deadlineMs: 0,
 });
