@@ -116,9 +116,9 @@ export type WatchEvent =
  *
  * Errors are EngineError with a `reason` of holdfast.errors.v1.Reason: ENGINE_UNREACHABLE, ENGINE_DEADLINE,
  * ENGINE_RESTARTED, ENGINE_PROTOCOL_VIOLATED (also for a request that failed inside the engine: `retryable` then),
- * ENGINE_CAPABILITY_MISSING (also for sampling that the engine has no feature for, before anything is sent), EPOCH_STALE, PIN_NOT_FOUND, PIN_CAP_REACHED, KV_NOT_RESIDENT, QUEUE_FULL, FIELD_INVALID,
- * PROMPT_EMPTY, PROMPT_TOO_LONG, TOKEN_OUT_OF_VOCABULARY, MESSAGE_TOO_LARGE, and CALLER_CANCELLED from a `generate` whose
- * signal was aborted. No method hangs: each has a deadline of its own, and streams have an idle deadline.
+ * ENGINE_CAPABILITY_MISSING (also for sampling that the engine has no feature for, before anything is sent), EPOCH_STALE,
+ * PIN_NOT_FOUND, PIN_CAP_REACHED, KV_NOT_RESIDENT, QUEUE_FULL, FIELD_INVALID, PROMPT_EMPTY, PROMPT_TOO_LONG,
+ * TOKEN_OUT_OF_VOCABULARY, MESSAGE_TOO_LARGE, and CALLER_CANCELLED from a `generate` whose signal was aborted. No method hangs: each has a deadline of its own, and streams have an idle deadline.
  */
 export interface EngineClient {
   /** Reads the engine's facts and discovers its capabilities. */

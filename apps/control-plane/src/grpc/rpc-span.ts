@@ -6,7 +6,7 @@ import { status as codes, type Metadata } from '@grpc/grpc-js';
 import { attributes, extractTrace, type GrpcStatus } from '@holdfast/platform';
 import { type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { ServiceMetrics } from '../metrics/service-metrics.js';
-import type { CallerTrace } from '../telemetry/caller-trace.js';
+import { parentContext, type CallerTrace } from '../telemetry/caller-trace.js';
 
 const SERVICE = 'holdfast.program.v1.ProgramService';
 const tracer = trace.getTracer('@holdfast/control-plane');
@@ -31,8 +31,7 @@ export class RpcSpan {
   readonly #method: string;
 
   constructor({ method, metadata, arrivedAtMs, program }: RpcSpanInit) {
-    const given = extractTrace(metadata);
-    const parent = trace.getSpanContext(given) === undefined ? (program ?? given) : given;
+    const parent = parentContext(extractTrace(metadata), program);
     const options = {
       kind: SpanKind.SERVER,
       startTime: arrivedAtMs,

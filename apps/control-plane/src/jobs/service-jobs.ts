@@ -98,6 +98,7 @@ export class ServiceJobs {
     await backend.close();
     this.#opened = null;
   }
+
   async #start<Payloads>(
     work: Pick<JobWorkersOptions<Payloads>, 'name' | 'catalogue' | 'handlers' | 'concurrency'>,
   ): Promise<void> {

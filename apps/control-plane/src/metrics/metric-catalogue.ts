@@ -154,7 +154,7 @@ export const metricCatalogue = {
     type: 'histogram',
     help: 'Runs of jobs that ended in this process, by job and outcome: done, failed (to be tried again), deadLetter.',
     labels: ['job', 'outcome'],
-    buckets: longSeconds,
+    buckets: toolSeconds,
   },
   holdfast_journal_rows: { type: 'gauge', help: 'Rows that wait to be written to PostgreSQL.' },
   holdfast_spans_total: {

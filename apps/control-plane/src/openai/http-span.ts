@@ -5,7 +5,7 @@
 import { attributes, traceOfHeaders } from '@holdfast/platform';
 import { type Context, type Span, SpanKind, SpanStatusCode, trace } from '@opentelemetry/api';
 import type { IncomingHttpHeaders } from 'node:http';
-import type { CallerTrace } from '../telemetry/caller-trace.js';
+import { parentContext, type CallerTrace } from '../telemetry/caller-trace.js';
 
 const tracer = trace.getTracer('@holdfast/control-plane');
 
@@ -47,8 +47,7 @@ export class HttpSpan {
   #start(program: Context | undefined): { readonly span: Span; readonly caller: CallerTrace } {
     if (this.#started !== null) return this.#started;
     const { method, route, headers } = this.#init;
-    const given = traceOfHeaders(headers);
-    const parent = trace.getSpanContext(given) === undefined ? (program ?? given) : given;
+    const parent = parentContext(traceOfHeaders(headers), program);
     const own = { [attributes.httpMethod]: method, [attributes.httpRoute]: route };
     const options = { kind: SpanKind.SERVER, startTime: this.#arrivedAtMs, attributes: own };
     const span = tracer.startSpan(`${method} ${route}`, options, parent);

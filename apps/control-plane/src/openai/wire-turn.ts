@@ -1,6 +1,7 @@
 /** Requests of the OpenAI form as RunTurn requests. */
 import type { program as wire } from '@holdfast/contracts';
 import type { ChatRequest, CommonRequest } from './chat-schema.js';
+import { given } from '../programs/turn-sampling.js';
 
 /** Pure. */
 export const wireMessages = (messages: ChatRequest['messages']): wire.Message[] =>
@@ -51,6 +52,3 @@ export const samplingOf = (
   ...given('repetitionPenalty', request.repetition_penalty),
   ...given('minP', request.min_p),
 });
-
-const given = <Key extends string>(key: Key, value: number | null | undefined): Partial<Record<Key, number>> =>
-  value === null || value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>);

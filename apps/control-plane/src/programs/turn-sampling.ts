@@ -60,8 +60,9 @@ export const requireSamplingOf = (engines: readonly EngineStanding[], sampling: 
   }
 };
 
-const given = <Key extends string>(key: Key, value: number | undefined): Partial<Record<Key, number>> =>
-  value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>);
+/** Pure. The member of an object, where there is a value. */
+export const given = <Key extends string>(key: Key, value: number | null | undefined): Partial<Record<Key, number>> =>
+  value === null || value === undefined ? {} : ({ [key]: value } as Partial<Record<Key, number>>);
 
 const checkTokens = (field: string, ids: readonly number[], { vocabularySize }: SamplingBounds): void => {
   const place = ids.findIndex((id) => id >= vocabularySize);

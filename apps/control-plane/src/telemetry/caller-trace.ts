@@ -7,6 +7,10 @@ export interface CallerTrace {
   readonly context: Context;
 }
 
+/** Pure. What the span of a call is below: the caller's own trace, else the program's that it is about, if any. */
+export const parentContext = (given: Context, program: Context | undefined): Context =>
+  trace.getSpanContext(given) === undefined ? (program ?? given) : given;
+
 /** Pure. W3C trace context of a span, for the next hop; empty when nothing is traced. */
 export const traceFields = (
   span: Span,

@@ -1,4 +1,3 @@
-import type { ChunkWork } from './chunk-operations.js';
 import { Metadata } from '@grpc/grpc-js';
 import { chunk } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
@@ -6,6 +5,7 @@ import { EngineError } from '../engine-error.js';
 import { requireSampling } from '../sampling-features.js';
 import { pullMessages } from '../vllm/pull-messages.js';
 import type { ChunkLink } from './chunk-link.js';
+import type { ChunkWork } from './chunk-operations.js';
 import { CHUNK_SAMPLING_FEATURES } from './describe-engine.js';
 
 /** See `EngineClient.generate`. Without `chunks` everything is computed. */

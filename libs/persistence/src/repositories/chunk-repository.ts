@@ -3,6 +3,7 @@ import { instant } from '@holdfast/scheduling';
 import { type Database, prismaOf } from '../database.js';
 import type * as db from '../generated/models.js';
 import type { ChunkTenantRow, ChunkTextRow, ChunkVariantRow } from '../model/chunks.js';
+import { tokenIdsFromBytes, tokenIdsToBytes } from '../model/token-ids.js';
 import { fromStorage } from '../storage-errors.js';
 
 /** See the file header. */
@@ -51,7 +52,7 @@ export class ChunkRepository {
   async putTexts(texts: readonly ChunkTextRow[]): Promise<void> {
     const data = texts.map(({ tokenIds, seenAt, ...text }) => ({
       ...text,
-      tokenIds: littleEndian(tokenIds),
+      tokenIds: Uint8Array.from(tokenIdsToBytes(tokenIds)),
       seenAt: BigInt(seenAt),
     }));
     await fromStorage(() => prismaOf(this.database).chunkText.createMany({ data, skipDuplicates: true }));
@@ -133,21 +134,11 @@ const toVariant = (row: db.ChunkVariantModel): ChunkVariantRow => ({
   storedAt: instant(Number(row.storedAt)),
 });
 
-const toText = ({ tokenIds: bytes, seenAt, ...row }: db.ChunkTextModel): ChunkTextRow => {
-  const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
-  return {
-    ...row,
-    tokenIds: Uint32Array.from({ length: bytes.byteLength / 4 }, (_, index) => view.getUint32(4 * index, true)),
-    seenAt: instant(Number(seenAt)),
-  };
-};
-
-const littleEndian = (tokenIds: Uint32Array): Uint8Array<ArrayBuffer> => {
-  const bytes = new Uint8Array(4 * tokenIds.length);
-  const view = new DataView(bytes.buffer);
-  for (const [index, id] of tokenIds.entries()) view.setUint32(4 * index, id, true);
-  return bytes;
-};
+const toText = ({ tokenIds, seenAt, ...row }: db.ChunkTextModel): ChunkTextRow => ({
+  ...row,
+  tokenIds: tokenIdsFromBytes(tokenIds),
+  seenAt: instant(Number(seenAt)),
+});
 
 const toTenant = (row: db.ChunkTenantModel): ChunkTenantRow => ({
   ...row,

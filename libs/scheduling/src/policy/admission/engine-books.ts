@@ -18,6 +18,10 @@ export interface EngineBook {
 /** Pure. Tokens of the context as it is, or as the turn under way makes it. */
 export const liveTokens = ({ turn, contextTokens }: ProgramFacts): number => turn?.promptTokens ?? contextTokens;
 
+/** Pure. Orders programs by arrival. */
+export const compareArrival = (a: ProgramFacts, b: ProgramFacts): number =>
+  a.arrivedAt - b.arrivedAt || (a.programId < b.programId ? -1 : 1);
+
 /** Pure. Tokens of an engine's KV pool; one that does not tell its size has room for everybody. */
 export const poolTokens = ({ totalBlocks, blockTokens }: EngineDescription): number =>
   totalBlocks === 0 ? Infinity : totalBlocks * blockTokens;

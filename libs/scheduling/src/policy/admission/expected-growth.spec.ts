@@ -148,6 +148,21 @@ describe('admission by expected growth', () => {
     expect(admittedWith(8_000)).toBe(20);
   });
 
+  it('counts no more of a short prompt as shared than the prompt has', () => {
+    const world = new World(50_000);
+    for (let index = 0; index < 5; index += 1) {
+      world.submit(`past-${index}`, 8_000);
+      world.ran(`past-${index}`, 9_000, 8_000);
+      world.end(`past-${index}`);
+    }
+    world.submit('long', 8_000);
+    world.ran('long', 9_000, 8_000);
+    const { claims } = world.pool.state;
+    const before = claims.ofEngine('engine-a');
+    expect(world.submit('short', 500)).toBe(true);
+    expect(claims.ofEngine('engine-a')).toBe(before);
+  });
+
   it('lets a short program pass a long one by its hint, but not one that has waited for longer than its own stay', () => {
     const fill = (world: World): void => {
       world.submit('resident', 300);

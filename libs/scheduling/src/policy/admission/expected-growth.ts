@@ -6,6 +6,7 @@ import { savedNumbers } from '../../statistics/saved.js';
 import type { EngineFacts, PolicyFact, ProgramFacts } from '../facts.js';
 import type { AdmissionPolicy, Candidate, PoolFacts } from './admission-policy.js';
 import { Claims, type Claim } from './claims.js';
+import { poolTokens } from './engine-books.js';
 import { TenantLines } from './tenant-lines.js';
 
 export interface ExpectedGrowthParameters {
@@ -144,13 +145,16 @@ const isOpen = (engine: EngineFacts, engineId: EngineId): boolean =>
   engine.description.engineId === engineId && !engine.draining;
 
 /** Pure. Engines that do not tell their size have room for everybody. */
-const capacityOf = ({ description }: EngineFacts): number =>
-  description.totalBlocks === 0 ? Infinity : description.totalBlocks * description.blockTokens;
+const capacityOf = ({ description }: EngineFacts): number => poolTokens(description);
 
-/** Pure. What the program's context has in common with those of its class, as a claim says it. */
-const prefixOf = ({ prefixes }: ExpectedGrowthState, program: ProgramFacts): Pick<Claim, 'prefix'> => {
+/** Pure. What a context of so many tokens has in common with those of its class, as a claim says it: not more than it has. */
+const prefixOf = (
+  { prefixes }: ExpectedGrowthState,
+  program: ProgramFacts,
+  contextTokens: number,
+): Pick<Claim, 'prefix'> => {
   const group = groupOf(program);
-  const tokens = prefixes.tokensOf(group);
+  const tokens = Math.min(prefixes.tokensOf(group), contextTokens);
   return tokens === 0 ? {} : { prefix: { group, tokens } };
 };
 
@@ -186,7 +190,7 @@ const tryAdmit = (
   const finalTokens = expectedFinal(state, candidate, chosen);
   const tokens = promptTokens + parameters.residentGrowth * (finalTokens - promptTokens);
   const { engineId } = chosen.description;
-  const prefix = prefixOf(state, candidate.program);
+  const prefix = prefixOf(state, candidate.program, promptTokens);
   state.claims.set(programId, { engineId, tenantId, tokens, finalTokens, since: pool.now, ...prefix });
   return true;
 };
@@ -205,7 +209,7 @@ const fits = (
   const { promptTokens } = candidate.turn;
   const share = candidate.program.turnsFinished === 0 ? 1 : parameters.residentGrowth;
   const growth = expectedFinal(state, candidate, engine) - promptTokens;
-  const { prefix } = prefixOf(state, candidate.program);
+  const { prefix } = prefixOf(state, candidate.program, promptTokens);
   const isThere = prefix !== undefined && state.claims.hasPrefix(engineId, prefix.group);
   const needed = promptTokens - (isThere ? prefix.tokens : 0);
   return claimed + needed + share * growth <= capacityOf(engine);
@@ -272,7 +276,7 @@ const grow = (
     tokens,
     finalTokens: claim?.finalTokens ?? tokens,
     since: claim?.since ?? now,
-    ...prefixOf(state, program),
+    ...prefixOf(state, program, grown),
   });
 };
 

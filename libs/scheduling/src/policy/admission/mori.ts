@@ -5,7 +5,7 @@ import type { ProgramFacts } from '../facts.js';
 import { idlenessOf, observeIdleness, type IdlenessState } from '../idleness.js';
 import type { ParameterReader } from '../parameters.js';
 import { isAnyDeferred, type AdmissionPolicy, type Candidate, type PoolFacts } from './admission-policy.js';
-import { BUFFER_TOKENS, engineBooks, liveTokens, roomiestOf, type EngineBook } from './engine-books.js';
+import { BUFFER_TOKENS, compareArrival, engineBooks, liveTokens, roomiestOf, type EngineBook } from './engine-books.js';
 import { isCheckDue, type CheckState } from './periodic-check.js';
 
 /** `leaving`: on the GPU until its turn has ended. */
@@ -153,9 +153,6 @@ const comparePlaces = (a: Place, b: Place): number =>
   (a.group === 0 ? 0 : liveTokens(a.program) - liveTokens(b.program)) ||
   a.idleness - b.idleness ||
   compareArrival(a.program, b.program);
-
-const compareArrival = (a: ProgramFacts, b: ProgramFacts): number =>
-  a.arrivedAt - b.arrivedAt || (a.programId < b.programId ? -1 : 1);
 
 /** Pure. A program that is kept aside and unknown waits. */
 const tierOf = ({ tiers }: MoriState, { programId }: ProgramFacts): Tier => tiers.get(programId) ?? 'waiting';

@@ -3,7 +3,7 @@ import { between, seconds, toSeconds } from '../../model/units.js';
 import type { PolicyFact, ProgramFacts } from '../facts.js';
 import type { ParameterReader } from '../parameters.js';
 import { isAnyDeferred, type AdmissionPolicy, type Candidate, type PoolFacts } from './admission-policy.js';
-import { BUFFER_TOKENS, engineBooks, liveTokens, type EngineBook } from './engine-books.js';
+import { BUFFER_TOKENS, compareArrival, engineBooks, liveTokens, type EngineBook } from './engine-books.js';
 import { isCheckDue, type CheckState } from './periodic-check.js';
 
 export interface ThunderagentParameters {
@@ -133,9 +133,6 @@ const resume = (parameters: ThunderagentParameters, state: ThunderagentState, po
 
 /** Pure. Returning turns, then first turns, then programs whose tool still runs. */
 const groupOf = ({ turn, turnsFinished }: ProgramFacts): number => (turn === null ? 2 : turnsFinished > 0 ? 0 : 1);
-
-const compareArrival = (a: ProgramFacts, b: ProgramFacts): number =>
-  a.arrivedAt - b.arrivedAt || (a.programId < b.programId ? -1 : 1);
 
 const hasWaitedTooLong = ({ turn }: ProgramFacts, { now }: PoolFacts): boolean =>
   turn !== null && toSeconds(between(turn.submittedAt, now)) >= FORCED_RESUME_SECONDS;
