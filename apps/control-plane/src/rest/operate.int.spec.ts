@@ -1,9 +1,8 @@
 /** What people who operate the service change over REST. */
 import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
-import { randomUUID } from 'node:crypto';
 import { stopTestPlanes, TestClient, type TestPlane } from '../control-plane.fixture.js';
-import { adminOf, keyOf, RestClient, runProgram, startGuardedPlane } from './rest.fixture.js';
+import { adminOf, keyOf, RestClient, runProgram, startGuardedPlane, lastAudit, someProgram } from './rest.fixture.js';
 
 let postgres: EmbeddedPostgres;
 let plane: TestPlane;
@@ -19,14 +18,6 @@ afterAll(async () => {
   await stopTestPlanes();
   await postgres.stop();
 });
-
-const someProgram = async (): Promise<string> => {
-  const programId = `prg-${randomUUID()}`;
-  await runProgram(plane, plane.adminKey, programId);
-  return programId;
-};
-
-const lastAudit = async (): Promise<unknown> => (await admin.get('/audit?pageSize=1')).body.items[0];
 
 describe('a key', () => {
   it('works until it is revoked, in its own tenant and role', async () => {
@@ -173,17 +164,17 @@ describe('a policy', () => {
 
 describe('tools', () => {
   it('are shown with what was recorded and what is expected, and are forgotten on request', async () => {
-    await someProgram();
+    await someProgram(plane);
     const { items } = await admin.until('/tools?tenantId=default', ({ items: tools }) => tools.length > 0);
     const bash = items.find(({ tool }: { tool: string }) => tool.startsWith('bash'));
     expect(bash.calls).toBeGreaterThan(0);
     expect(bash.forecastSeconds.p90).toBeGreaterThan(bash.forecastSeconds.p10);
     expect((await admin.call('POST', '/tools/reset?tool=bash')).status).toBe(204);
-    expect(await lastAudit()).toMatchObject({ action: 'resetTools', details: { tool: 'bash' } });
+    expect(await lastAudit(admin)).toMatchObject({ action: 'resetTools', details: { tool: 'bash' } });
     const others = await admin.until('/tools?tenantId=default', () => true);
     expect(others.items.filter(({ tool }: { tool: string }) => tool.startsWith('bash'))).toEqual([]);
     expect((await admin.call('POST', '/tools/reset')).status).toBe(204);
-    expect(await lastAudit()).toMatchObject({ action: 'resetTools' });
+    expect(await lastAudit(admin)).toMatchObject({ action: 'resetTools' });
     expect((await admin.get('/tools?tenantId=default')).body.items).toEqual([]);
   });
 });

@@ -109,3 +109,14 @@ export const runProgram = async (plane: TestPlane, key: string, programId: strin
     client.close();
   }
 };
+
+/** Runs a program as `runProgram` does, under an id of its own and with the plane's first key; returns the id. */
+export const someProgram = async (plane: TestPlane): Promise<string> => {
+  const programId = `prg-${randomUUID()}`;
+  await runProgram(plane, plane.adminKey, programId);
+  return programId;
+};
+
+/** The newest entry of the audit log. */
+export const lastAudit = async (admin: RestClient): Promise<unknown> =>
+  (await admin.get('/audit?pageSize=1')).body.items[0];

@@ -2,7 +2,7 @@ import { startPostgres, type EmbeddedPostgres } from '@holdfast/platform';
 import { afterAll, beforeAll, describe, expect, it } from '@jest/globals';
 import { randomUUID } from 'node:crypto';
 import { stopTestPlanes, type TestPlane } from '../control-plane.fixture.js';
-import { adminOf, RestClient, runProgram, startGuardedPlane } from './rest.fixture.js';
+import { adminOf, RestClient, runProgram, startGuardedPlane, lastAudit, someProgram } from './rest.fixture.js';
 
 let postgres: EmbeddedPostgres;
 let plane: TestPlane;
@@ -19,17 +19,9 @@ afterAll(async () => {
   await postgres.stop();
 });
 
-const someProgram = async (): Promise<string> => {
-  const programId = `prg-${randomUUID()}`;
-  await runProgram(plane, plane.adminKey, programId);
-  return programId;
-};
-
-const lastAudit = async (): Promise<unknown> => (await admin.get('/audit?pageSize=1')).body.items[0];
-
 describe('a program over REST', () => {
   it('is shown as it is now, with the pin that is held', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const { status, body } = await admin.get(`/programs/${programId}`);
     expect(status).toBe(200);
     expect(body).toMatchObject({
@@ -49,7 +41,7 @@ describe('a program over REST', () => {
   });
 
   it('has a timeline whose pages join up, with turns, tool calls, pins and decisions in order of time', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const whole = await admin.until(
       `/programs/${programId}/timeline?pageSize=200`,
       ({ items }) =>
@@ -75,7 +67,7 @@ describe('a program over REST', () => {
   });
 
   it('says why it waited and what it lost', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const body = await admin.until(
       `/programs/${programId}/explanation`,
       ({ turnsLookedAt, waits }) => turnsLookedAt === 2 && waits.length > 0 && waits[0].decision !== null,
@@ -86,7 +78,7 @@ describe('a program over REST', () => {
   });
 
   it('lists what it did', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const turns = await admin.until(`/programs/${programId}/turns`, ({ items }) => items.length === 2);
     const { turnId } = turns.items[0];
     expect((await admin.get(`/programs/${programId}/turns/${turnId}`)).body.turn.turnId).toBe(turnId);
@@ -99,7 +91,7 @@ describe('a program over REST', () => {
   });
 
   it('is found by its state and in pages', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const list = await admin.until('/programs?state=toolCall&pageSize=200', ({ items }) => items.length > 0);
     expect(list.items.map((program: { programId: string }) => program.programId)).toContain(programId);
     expect((await admin.get('/programs?state=failed')).body.items).toEqual([]);
@@ -109,12 +101,12 @@ describe('a program over REST', () => {
   });
 
   it('ends, and a second end is a conflict', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const ended = await admin.call('POST', `/programs/${programId}/end`, {
       body: { outcome: 'failed', message: 'gone astray' },
     });
     expect([ended.status, ended.body.state, ended.body.endMessage]).toEqual([200, 'failed', 'gone astray']);
-    expect(await lastAudit()).toMatchObject({
+    expect(await lastAudit(admin)).toMatchObject({
       action: 'endProgram',
       target: `program/${programId}`,
       ofTenant: 'default',
@@ -128,7 +120,7 @@ describe('a program over REST', () => {
   });
 
   it('changes its priority only from the version that was read', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const path = `/programs/${programId}/priority`;
     const read = await admin.get(path);
     const etag = read.headers.get('etag') ?? '';
@@ -142,7 +134,7 @@ describe('a program over REST', () => {
   });
 
   it('gives its pin up, and renews it for as long as the operator says', async () => {
-    const programId = await someProgram();
+    const programId = await someProgram(plane);
     const path = `/programs/${programId}/pin`;
     const renewed = await admin.call('PUT', path, { body: { ttlSeconds: 900 } });
     expect(renewed.status).toBe(200);
