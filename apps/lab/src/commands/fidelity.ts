@@ -3,7 +3,14 @@ import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { engineMarkdown, measureEngines, type EngineResult } from '../fidelity/engine-part.js';
 import { liveMarkdown } from '../fidelity/live/live-markdown.js';
-import { LIVE_ENGINES, LIVE_POLICIES, LIVE_SHAPE, measureLive, type LiveResult } from '../fidelity/live/live-part.js';
+import {
+  LIVE_BLOCKS,
+  LIVE_ENGINES,
+  LIVE_POLICIES,
+  LIVE_SHAPE,
+  measureLive,
+  type LiveResult,
+} from '../fidelity/live/live-part.js';
 import { vllmMarkdown } from '../fidelity/live/vllm-markdown.js';
 import { measureVllm, type VllmResult } from '../fidelity/live/vllm-part.js';
 import { publishedMarkdown } from '../fidelity/published-markdown.js';
@@ -77,7 +84,8 @@ export const fidelity = async (settings: FidelitySettings, io: CommandIo): Promi
 
 const measure = async ({ parts, data, seeds, timeScale }: FidelitySettings, io: CommandIo): Promise<Fidelity> => {
   const { progress, signal } = io;
-  const live = { policies: LIVE_POLICIES, shape: LIVE_SHAPE, engines: LIVE_ENGINES, timeScale, signal, progress };
+  const memory = { engines: LIVE_ENGINES, blocks: LIVE_BLOCKS };
+  const live = { policies: LIVE_POLICIES, shape: LIVE_SHAPE, ...memory, timeScale, signal, progress };
   return {
     schema: 'holdfast.lab.fidelity/v1',
     ...(parts.includes('engines') ? { engines: measureEngines(data) } : {}),

@@ -1,3 +1,4 @@
+import { mean, sampleStandardDeviation } from 'simple-statistics';
 import { markdownTable } from '../fidelity/markdown.js';
 import { ratioOf } from './cells.js';
 import { AGENTCGROUP, type Found, type Section } from './section.js';
@@ -60,10 +61,9 @@ const orderTable = ({ cells }: Found): string =>
       const order = cells(`order${half}`).of(OWN, 0.95);
       const stock = cells(`stock${half}`).of(OWN, 0.95);
       const logs = order.map((row, index) => Math.log(ratioOf([row], [stock[index]!]).value));
-      const mean = logs.reduce((sum, log) => sum + log, 0) / logs.length;
-      const variance = logs.reduce((sum, log) => sum + (log - mean) ** 2, 0) / (logs.length - 1);
-      const error = 2 * Math.sqrt(variance / logs.length);
-      const texts = [mean, mean - error, mean + error].map((log) => ratioText(Math.exp(log)));
+      const middle = mean(logs);
+      const error = (2 * sampleStandardDeviation(logs)) / Math.sqrt(logs.length);
+      const texts = [middle, middle - error, middle + error].map((log) => ratioText(Math.exp(log)));
       return [half.toLowerCase(), ...texts, `${logs.filter((log) => log > 0).length} of ${logs.length}`];
     }),
   );

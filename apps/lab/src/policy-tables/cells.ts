@@ -1,3 +1,4 @@
+import { geometricMean, mean } from 'simple-statistics';
 import type { SummaryRow } from '../measure/summary-row.js';
 
 /** A ratio to another policy: the geometric mean over seeds, and the largest. */
@@ -33,8 +34,7 @@ export class Cells {
 
   /** Pure. Mean over seeds; of mean JCT, seconds, unless told otherwise. */
   mean(policy: string, load: number, pick: Pick = meanJct): number {
-    const rows = this.of(policy, load);
-    return rows.reduce((sum, row) => sum + pick(row), 0) / rows.length;
+    return mean(this.of(policy, load).map(pick));
   }
 
   /** Pure. JCT of the program that took longest in any seed, seconds. */
@@ -57,6 +57,5 @@ export class Cells {
 /** Pure. Seed by seed, whatever the two were run on. */
 export const ratioOf = (own: readonly SummaryRow[], other: readonly SummaryRow[], pick: Pick = meanJct): Ratio => {
   const ratios = own.map((row, index) => pick(row) / pick(other[index]!));
-  const logs = ratios.reduce((sum, ratio) => sum + Math.log(ratio), 0);
-  return { value: Math.exp(logs / ratios.length), worst: Math.max(...ratios) };
+  return { value: geometricMean(ratios), worst: Math.max(...ratios) };
 };

@@ -1,12 +1,5 @@
 import { markdownTable, perCent } from '../markdown.js';
-import {
-  LIVE_BLOCKS,
-  LIVE_ENGINES,
-  LIVE_PROFILE,
-  LIVE_SHAPE,
-  type LivePartOptions,
-  type LiveResult,
-} from './live-part.js';
+import { LIVE_ENGINES, LIVE_PROFILE, LIVE_SHAPE, type LivePartOptions, type LiveResult } from './live-part.js';
 
 /** Pure. The part of the document. */
 export const liveMarkdown = (
@@ -16,7 +9,7 @@ export const liveMarkdown = (
   const { programs, meanSecondsBetweenArrivals } = LIVE_SHAPE;
   const introduction = `## One workload, live and simulated
 
-${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with ${LIVE_BLOCKS} KV blocks, so that pins are revoked)
+${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with the KV blocks of the first column: room for all pins, and so few that some are revoked)
 behind a real service: SDK, gRPC, control plane, PostgreSQL, engine processes, with a clock that goes at ${timeScale} of real
 time. Then the simulator gets what the service recorded: arrivals, gaps, tools and token counts. Both run the kernel; the rest
 differs, and the times of the service have what a real machine adds in them.
@@ -33,7 +26,7 @@ several moments in life: pairs of dispatches to an engine in another order are c
 const decisionTable = (results: readonly LiveResult[]): string =>
   markdownTable(
     [
-      'policy',
+      'blocks, policy',
       'turns',
       'pins hit',
       'expired',
@@ -43,8 +36,8 @@ const decisionTable = (results: readonly LiveResult[]): string =>
       'other order',
       'at most ms apart',
     ],
-    results.map(({ policy, turns, comparison }) => [
-      `\`${policy}\``,
+    results.map(({ policy, blocks, turns, comparison }) => [
+      nameOf({ policy, blocks }),
       String(turns),
       ...['hit', 'expired', 'revoked'].map((outcome) => String(comparison.outcomes[outcome] ?? 0)),
       `${comparison.equalDecisions} of ${comparison.decisions}`,
@@ -56,9 +49,18 @@ const decisionTable = (results: readonly LiveResult[]): string =>
 
 const timeTable = (results: readonly LiveResult[]): string =>
   markdownTable(
-    ['policy', 'decisions, P50 ms', 'P95', 'largest', 'TTFT, median error', '90 % within', 'end to end', '90 % within'],
-    results.map(({ policy, comparison: { apartMs }, errors: { ttft, endToEnd } }) => [
-      `\`${policy}\``,
+    [
+      'blocks, policy',
+      'decisions, P50 ms',
+      'P95',
+      'largest',
+      'TTFT, median error',
+      '90 % within',
+      'end to end',
+      '90 % within',
+    ],
+    results.map(({ policy, blocks, comparison: { apartMs }, errors: { ttft, endToEnd } }) => [
+      nameOf({ policy, blocks }),
       ...[apartMs.p50, apartMs.p95, apartMs.max].map((ms) => ms.toFixed(1)),
       ...[ttft, endToEnd].flatMap(({ medianPerRequest, p90PerRequest }) => [
         perCent(medianPerRequest),
@@ -67,15 +69,16 @@ const timeTable = (results: readonly LiveResult[]): string =>
     ]),
   );
 
-const DIFFERENCES = `What differs: a pin that the engine takes back as its turn ends, since nothing else can run. In the simulator the tool begins in
-that instant, before it; in life about two milliseconds later, so that the pin is set anew instead of renewed and then lost.
-One decision more or less puts those behind it at other places, which counts them as different. With 1,752 blocks an engine,
-where no pin was revoked, all 1,035 decisions of \`vllm-fcfs\`, \`static-ttl:ttl=2s\`, \`continuum\`, \`infercept\` and \`holdfast\`
-were equal, and every engine got its turns in the same order (2026-11-28).`;
+const nameOf = ({ policy, blocks }: Pick<LiveResult, 'policy' | 'blocks'>): string => `${blocks}, \`${policy}\``;
+
+const DIFFERENCES = `What was traced, of \`static-ttl:ttl=2s\` alone: a pin that the engine takes back as its turn ends, since nothing else can
+run. In the simulator the tool begins in that instant, before it; in life about two milliseconds later, so that the pin is set
+anew instead of renewed and then lost. One decision more or less puts those behind it at other places, which counts them as
+different. What differs under the other policies was not looked at one by one.`;
 
 const verdict = (results: readonly LiveResult[]): string => {
   const others = results.filter(({ comparison }) => comparison.equalDecisions < comparison.decisions);
   return others.length === 0
     ? 'Every decision is equal.'
-    : `Not every decision is equal with ${others.map(({ policy }) => `\`${policy}\``).join(', ')}.\n\n${DIFFERENCES}`;
+    : `Not every decision is equal with ${others.map(nameOf).join('; ')}.\n\n${DIFFERENCES}`;
 };

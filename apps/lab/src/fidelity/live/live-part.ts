@@ -5,15 +5,15 @@ import type { ProgressDisplay } from '../../output/progress.js';
 import { latencyErrors, type LatencyError } from '../latency-errors.js';
 import type { LatencyName } from '../latencies.js';
 import { compareDecisions, type DecisionComparison } from './compare-decisions.js';
-import { runLive } from './live-service.js';
+import { runLive, type LiveRun } from './live-service.js';
 import { liveWorkload, type LiveWorkloadShape } from './live-workload.js';
 import { simulateRun } from './simulate-run.js';
 import { turnLatencies } from './turn-latencies.js';
 
 /** Profile of the simulated engines. */
 export const LIVE_PROFILE = 'h100-llama-3.1-8b';
-/** So little memory that pins are revoked: 14,400 tokens an engine. */
-export const LIVE_BLOCKS = 900;
+/** KV blocks of an engine: 28,032 tokens, which is room for all pins, and 14,400, so that some are revoked. */
+export const LIVE_BLOCKS = [1_752, 900] as const;
 /** So many that it matters where a program begins. */
 export const LIVE_ENGINES = 2;
 export const LIVE_SEED = 1;
@@ -35,6 +35,8 @@ const DISPATCH_WINDOW = 4;
 /** One policy, live and simulated. */
 export interface LiveResult {
   readonly policy: string;
+  /** KV blocks of each engine. */
+  readonly blocks: number;
   readonly turns: number;
   readonly comparison: DecisionComparison;
   readonly errors: Readonly<Record<LatencyName, LatencyError>>;
@@ -44,6 +46,8 @@ export interface LivePartOptions {
   readonly policies: readonly string[];
   readonly shape: LiveWorkloadShape;
   readonly engines: number;
+  /** KV blocks of each engine: one run of every policy for each. */
+  readonly blocks: readonly number[];
   /** Seconds of the programs in a real one. */
   readonly timeScale: number;
   readonly signal: AbortSignal;
@@ -55,8 +59,11 @@ export const measureLive = async (options: LivePartOptions): Promise<readonly Li
   const postgres = await startPostgres({ durable: false });
   try {
     const results: LiveResult[] = [];
-    for (const [index, policy] of options.policies.entries()) {
-      results.push(await measurePolicy(policy, { ...options, databaseUrl: postgres.url, pool: `live-${index}` }));
+    for (const blocks of options.blocks) {
+      for (const [index, policy] of options.policies.entries()) {
+        const own = { blocks, databaseUrl: postgres.url, pool: `live-${blocks}-${index}` };
+        results.push(await measurePolicy(policy, { ...options, ...own }));
+      }
     }
     return results;
   } finally {
@@ -66,11 +73,11 @@ export const measureLive = async (options: LivePartOptions): Promise<readonly Li
 
 const measurePolicy = async (
   policy: string,
-  options: LivePartOptions & { readonly databaseUrl: string; readonly pool: string },
+  options: Omit<LivePartOptions, 'blocks'> & Pick<LiveResult, 'blocks'> & Pick<LiveRun, 'databaseUrl' | 'pool'>,
 ): Promise<LiveResult> => {
-  const { shape, timeScale } = options;
+  const { shape, timeScale, blocks } = options;
   const { stepTime, tokenBudget, prefillCost } = engineProfile(LIVE_PROFILE);
-  const engines = Array.from({ length: options.engines }, () => startEngine(timeScale));
+  const engines = Array.from({ length: options.engines }, () => startEngine(blocks, timeScale));
   try {
     const ready = await Promise.all(engines.map((engine) => engine.ready()));
     const live = await runLive({
@@ -85,6 +92,7 @@ const measurePolicy = async (
     const simulated = simulateRun(live, { stepTime, tokenBudget, maxPinnedFraction: 1 });
     return {
       policy,
+      blocks,
       turns: live.turns.length,
       comparison: compareDecisions(live, simulated),
       errors: latencyErrors(...turnLatencies(live.turns, simulated.turns)),
@@ -94,13 +102,13 @@ const measurePolicy = async (
   }
 };
 
-const startEngine = (timeScale: number): BuiltProcess =>
+const startEngine = (blocks: number, timeScale: number): BuiltProcess =>
   new BuiltProcess({
     entry: 'apps/sim-engine/dist/main.js',
     args: [
       ['--port', '0'],
       ['--profile', LIVE_PROFILE],
-      ['--blocks', String(LIVE_BLOCKS)],
+      ['--blocks', String(blocks)],
       ['--max-pinned-fraction', '1'],
       ['--time-scale', String(timeScale)],
       ['--log-level', 'warn'],

@@ -13,7 +13,15 @@ describe('a workload on a live service and in the simulator', () => {
       const shape = { ...LIVE_SHAPE, programs: 4, turns: [2, 4], firstPromptTokens: [500, 2_000] } as const;
       const { signal } = new AbortController();
       const policies = ['vllm-fcfs', 'infinite-pin'];
-      const options = { policies, shape, engines: 1, timeScale: 4, signal, progress: silentProgress() };
+      const options = {
+        policies,
+        shape,
+        engines: 1,
+        blocks: [1_752],
+        timeScale: 4,
+        signal,
+        progress: silentProgress(),
+      };
       const turns = liveWorkload(shape, 1).reduce((sum, { program }) => sum + program.turns.length, 0);
       const results = await measureLive(options);
       expect(results.map(({ policy, comparison }) => [policy, comparison.outcomes])).toEqual([
