@@ -277,6 +277,15 @@ describe('chunks beside the messages', () => {
     expect(second.headers.get('x-holdfast-program')).toBe(answer.headers.get('x-holdfast-program'));
   });
 
+  it('have names without characters of control, which no row can hold', async () => {
+    const refused = await chat(base, {
+      messages,
+      max_tokens: 4,
+      holdfast: { chunks: [{ ...chunks[0], source: 'a\0' }] },
+    });
+    expect([refused.status, refused.body]).toMatchObject([400, { error: { param: 'chunks[0].source' } }]);
+  });
+
   it('are told what they cost at the end of a stream', async () => {
     const body = { messages: [say('system', 'Another one.'), say('user', 'x')], max_tokens: 4, stream: true };
     const costs = async (): Promise<unknown> => (await eventsOf(base, { ...body, holdfast: { chunks } })).chunks.at(-1);

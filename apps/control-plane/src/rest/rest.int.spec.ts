@@ -229,6 +229,17 @@ describe('a request that is wrong', () => {
   });
 });
 
+describe('text that PostgreSQL does not store', () => {
+  it('is refused in names, and made storable in the audit log', async () => {
+    const body = { source: 'guide', sourceVersion: '\u0087\u0000' };
+    const refused = await admin.call('POST', '/tenants/default/chunks/prefetch', { body });
+    expect(refused).toMatchObject({ status: 400, body: { violations: [{ field: 'sourceVersion' }] } });
+    const tenant =
+      '{"tenantId":"half","name":"\\ud800","maxLivePrograms":null,"turnsPerSecond":null,"maxPinnedTokens":null}';
+    expect((await admin.call('POST', '/tenants', { body: tenant })).status).toBe(201);
+  });
+});
+
 describe('a page of another origin', () => {
   it('changes nothing, on REST and on the OpenAI API', async () => {
     const headers = { origin: 'https://elsewhere.example', 'content-type': 'text/plain' };

@@ -5,6 +5,7 @@ import type * as db from '../generated/models.js';
 import type { AuditRow, RegisteredEngineRow } from '../model/identity.js';
 import type { JsonValue } from '../model/rows.js';
 import { fromStorage } from '../storage-errors.js';
+import { storableJson } from '../writer/storable-json.js';
 import type { PageRequest } from './identity-repositories.js';
 import { type Page, decodePageToken, requirePageSize, toPage } from './page.js';
 
@@ -16,7 +17,7 @@ export class AuditRepository {
 
   /** Appends an entry. */
   async add(row: AuditRow): Promise<void> {
-    const data = { ...row, at: BigInt(row.at), details: row.details as object };
+    const data = { ...row, at: BigInt(row.at), details: JSON.parse(storableJson(row.details)) as object };
     await fromStorage(() => prismaOf(this.database).auditEntry.create({ data }));
   }
 

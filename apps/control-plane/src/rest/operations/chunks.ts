@@ -5,15 +5,15 @@ import { changes, reads, type Change, type Operation } from '../operation.js';
 import { pageOfSorted } from '../page-of-sorted.js';
 import { requireVersion, versionConflict } from '../read-request.js';
 import type { RestContext } from '../rest-context.js';
-import { count, pageOf, pageQuery, pageSchema, tenantId, time, timeText } from '../schemas/fields.js';
+import { count, pageOf, pageQuery, pageSchema, tenantId, text, time, timeText } from '../schemas/fields.js';
 import { named } from '../schemas/named.js';
 import { listedTenant } from '../whose.js';
 import { findTenant } from './tenants.js';
 
 const tag = 'chunks';
 const params = z.strictObject({ tenantId });
-const sourceText = z.string('1 to 256 characters').min(1, '1 to 256 characters').max(256, '1 to 256 characters');
-const versionText = z.string('1 to 128 characters').min(1, '1 to 128 characters').max(128, '1 to 128 characters');
+const sourceText = text(1, 256);
+const versionText = text(1, 128);
 const quotaField = z
   .int('0 to 10^15')
   .min(0, '0 to 10^15')
@@ -47,7 +47,7 @@ const quotaSchema = named(
   z.strictObject({ tenantId: z.string(), quotaBytes: quotaField, usedBytes: z.record(z.string(), count) }),
 );
 
-const chunkName = z.string('1 to 128 characters').min(1, '1 to 128 characters').max(128, '1 to 128 characters');
+const chunkName = text(1, 256);
 const chunkText = z
   .string('1 to 65,536 characters')
   .min(1, '1 to 65,536 characters')

@@ -21,7 +21,7 @@ export const tenantId = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$
  * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
  * PostgreSQL does not store every one.
  */
-const text = (min: number, max: number): z.ZodString =>
+export const text = (min: number, max: number): z.ZodString =>
   z
     .string()
     .regex(

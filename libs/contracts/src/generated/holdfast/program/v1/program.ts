@@ -141,13 +141,13 @@ export interface Conversation {
 
 /** Chunk is a retrieved passage. */
 export interface Chunk {
-  /** Name of the passage for people, 1 to 256 characters. */
+  /** Name of the passage for people, 1 to 256 characters, none of control. */
   id: string;
   /** Its text. */
   text: string;
-  /** Where it is from, such as a document or an index, 1 to 256 characters; what is invalidated together. */
+  /** Where it is from, such as a document or an index, 1 to 256 characters, none of control; what is invalidated together. */
   source: string;
-  /** Version of the source, at most 128 characters: KV of one version is never used for another. */
+  /** Version of the source, at most 128 characters, none of control: KV of one version is never used for another. */
   sourceVersion: string;
 }
 
