@@ -7,7 +7,7 @@ import { measure, type GatewayRow } from './measure.js';
 
 const CONCURRENCIES = [1, 8];
 /** Conversations ahead of it: services that are compiled as they run get to be compiled. */
-const WARM_UP = 20;
+const WARM_UP = 150;
 
 const say = (what: string): void => void process.stderr.write(`${what} ...\n`);
 const ms = (value: number): string => value.toFixed(2);

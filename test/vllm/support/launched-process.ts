@@ -38,6 +38,7 @@ export class LaunchedProcess {
   readonly #options: LaunchOptions;
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
+  readonly #ready: Promise<ReadyLine>;
   #log = '';
   #hasEnded = false;
 
@@ -59,6 +60,8 @@ export class LaunchedProcess {
       });
       this.#child.once('close', end);
     });
+    this.#ready = this.#readOutput();
+    this.#ready.catch(() => undefined); // Told to those who wait for it.
   }
 
   /** The end of its log. */
@@ -67,17 +70,8 @@ export class LaunchedProcess {
   }
 
   /** Resolves with the first line of JSON that has an `event` of `ready`. Rejects with the end of the log. */
-  async ready(): Promise<ReadyLine> {
-    const { stdout } = this.#child;
-    if (stdout === null) throw new Error(`${this.#options.name} has no output`);
-    const first = (async (): Promise<ReadyLine> => {
-      for await (const line of createInterface({ input: stdout })) {
-        if (line.includes('"ready"')) return JSON.parse(line) as ReadyLine;
-        this.#keep(`${line}\n`);
-      }
-      throw this.#failure('ended before it served');
-    })();
-    return this.#within(first, this.#options.readyWithinMs, 'did not serve');
+  ready(): Promise<ReadyLine> {
+    return this.#within(this.#ready, this.#options.readyWithinMs, 'did not serve');
   }
 
   /** Sends a signal. */
@@ -101,6 +95,21 @@ export class LaunchedProcess {
     await this.ended();
   }
 
+  /** All of it, as long as it runs: one whose pipe is full stands still. */
+  #readOutput(): Promise<ReadyLine> {
+    const { stdout } = this.#child;
+    if (stdout === null) throw new Error(`${this.#options.name} has no output`);
+    return new Promise((resolve, reject) => {
+      createInterface({ input: stdout })
+        .on('line', (line) => {
+          const ready = readyLine(line);
+          if (ready === null) this.#keep(`${line}\n`);
+          else resolve(ready);
+        })
+        .on('close', () => reject(this.#failure('ended before it served')));
+    });
+  }
+
   async #within<Result>(work: Promise<Result>, deadlineMs: number, what: string): Promise<Result> {
     let timer: NodeJS.Timeout | undefined;
     const late = new Promise<never>((_, reject) => {
@@ -121,6 +130,15 @@ export class LaunchedProcess {
     return new Error(`${this.#options.name} ${what}; its log ends with:\n${this.#log}`);
   }
 }
+
+const readyLine = (line: string): ReadyLine | null => {
+  if (!line.includes('"ready"')) return null;
+  try {
+    return JSON.parse(line) as ReadyLine;
+  } catch {
+    return null; // A line of its log that has the word.
+  }
+};
 
 /** A text of a ready line. */
 export const textOf = (ready: ReadyLine, field: string): string => {
