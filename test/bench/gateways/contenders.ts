@@ -28,11 +28,22 @@ export interface Contender {
 /** Everything that was started. */
 export interface Contenders {
   readonly all: readonly Contender[];
+  /** Of Holdfast's service. */
+  readonly controlPlanePid: number;
   stop(): Promise<void>;
 }
 
-/** Starts one engine and all ways to it. `bin` is the folder of the gateways' programs. */
-export const startContenders = async (bin: string, say: (what: string) => void): Promise<Contenders> => {
+/** Where and how. */
+export interface ContendersOptions {
+  /** Folder of the gateways' programs. */
+  readonly bin: string;
+  /** More of the environment of Holdfast's service. */
+  readonly env: Readonly<Record<string, string>>;
+  readonly say: (what: string) => void;
+}
+
+/** Starts one engine and all ways to it. */
+export const startContenders = async ({ bin, env, say }: ContendersOptions): Promise<Contenders> => {
   const scratch = mkdtempSync(join(tmpdir(), 'holdfast-gateways-'));
   const stops: (() => Promise<void> | void)[] = [() => rmSync(scratch, { recursive: true, force: true })];
   const stop = async (): Promise<void> => {
@@ -45,7 +56,7 @@ export const startContenders = async (bin: string, say: (what: string) => void):
       timeScale: TIME_SCALE,
       engineArgs: ['--model', MODEL],
       // In the service's time, which runs so much faster.
-      env: { HOLDFAST_OPENAI_IDLE_LIMIT: '8000h' },
+      env: { HOLDFAST_OPENAI_IDLE_LIMIT: '8000h', ...env },
       through: (address) => {
         engineAddress = address;
         return Promise.resolve(address);
@@ -73,7 +84,7 @@ export const startContenders = async (bin: string, say: (what: string) => void):
       overHttp('smg', `${smg.url}/v1`),
       overHttp('litellm + smg', `${litellm.url}/v1`),
     ];
-    return { all, stop };
+    return { all, controlPlanePid: services.controlPlane.pid, stop };
   } catch (error) {
     await stop();
     throw error;

@@ -75,8 +75,15 @@ export class AnswerRelay extends PacedReader {
   }
 
   #writeHead(): void {
+    const head = this.#head();
+    if (head === '') this.#options.response.flushHeaders();
+    else this.write(head);
+  }
+
+  /** Modifies state. What the body begins with, once; the headers go out with the first write. */
+  #head(): string {
     const { response, form } = this.#options;
-    if (response.headersSent) return;
+    if (response.headersSent) return '';
     clearTimeout(this.#headTimer);
     response.writeHead(200, {
       'content-type': 'text/event-stream; charset=utf-8',
@@ -85,15 +92,14 @@ export class AnswerRelay extends PacedReader {
       ...dispatchHeaders(this.#options),
     });
     const head = form.head();
-    if (head === null) response.flushHeaders();
-    else this.write(eventOf(head));
+    return head === null ? '' : eventOf(head);
   }
 
   #writePiece(): void {
     const { text, form } = this.#options;
-    this.#writeHead();
     const shown = text.push(this.#decodeMore());
-    if (shown !== '') this.write(eventOf(form.text(shown, this.#newLogprobs())));
+    // One write: the client wakes up once for its first token. With nothing to show yet, the head has its timer.
+    if (shown !== '') this.write(this.#head() + eventOf(form.text(shown, this.#newLogprobs())));
   }
 
   #decodeMore(): string {
@@ -135,13 +141,13 @@ export class AnswerRelay extends PacedReader {
 
   #endStream(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
     const { response, form, turn, includeUsage } = this.#options;
-    this.#writeHead();
+    const head = this.#head();
     const pieces = answer.text === '' ? [] : [form.text(answer.text, this.#newLogprobs())];
     const chunks = [...pieces, ...form.end({ ...answer, logprobs: this.#newLogprobs() })];
     if (includeUsage) chunks.push(form.usage(usageOf(result, turn.output.length)));
     const last = chunks.pop() ?? {};
     const events = [...chunks, { ...last, ...resultFacts(this.#options, result) }].map(eventOf).join('');
-    response.end(`${events}data: [DONE]\n\n`);
+    response.end(`${head}${events}data: [DONE]\n\n`);
   }
 
   #sendWhole(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {
