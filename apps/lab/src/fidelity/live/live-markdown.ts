@@ -9,10 +9,11 @@ export const liveMarkdown = (
   const { programs, meanSecondsBetweenArrivals } = LIVE_SHAPE;
   const introduction = `## One workload, live and simulated
 
-${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with the KV blocks of the first column: room for all pins, and so few that some are revoked)
-behind a real service: SDK, gRPC, control plane, PostgreSQL, engine processes, with a clock that goes at ${timeScale} of real
-time. Then the simulator gets what the service recorded: arrivals, gaps, tools and token counts. Both run the kernel; the rest
-differs, and the times of the service have what a real machine adds in them.
+${programs} drawn programs, one every ${meanSecondsBetweenArrivals} s, run on ${LIVE_ENGINES} simulated engines (${LIVE_PROFILE} with the KV blocks of the first
+column: more than most pins need, and so few that many are revoked) behind a real service: SDK, gRPC, control plane,
+PostgreSQL, engine processes, with a clock that goes at ${timeScale} of real time. Then the simulator gets what the service recorded:
+arrivals, gaps, tools and token counts. Both run the kernel; the rest differs, and the times of the service have what a real
+machine adds in them.
 
 Compared is every decision of the service: which turn went to which engine, whether to hold its context, and what became of
 that (hit, expired, revoked, released). A decision counts as equal if the simulator took it at the same place of the same

@@ -56,11 +56,13 @@ export interface LivePartOptions {
 
 /** Runs one workload on simulated engines behind a real service, then in the simulator, for each policy. */
 export const measureLive = async (options: LivePartOptions): Promise<readonly LiveResult[]> => {
+  const { policies, blocks: memories, shape, progress } = options;
+  progress.expect(memories.length * policies.length * shape.programs);
   const postgres = await startPostgres({ durable: false });
   try {
     const results: LiveResult[] = [];
-    for (const blocks of options.blocks) {
-      for (const [index, policy] of options.policies.entries()) {
+    for (const blocks of memories) {
+      for (const [index, policy] of policies.entries()) {
         const own = { blocks, databaseUrl: postgres.url, pool: `live-${blocks}-${index}` };
         results.push(await measurePolicy(policy, { ...options, ...own }));
       }

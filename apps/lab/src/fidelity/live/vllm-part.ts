@@ -91,6 +91,7 @@ const runOnVllm = async (options: Pick<LivePartOptions, 'signal' | 'progress'>):
   const postgres = await startPostgres({ durable: false });
   try {
     const { address, kvControlAddress } = await readyVllm(engine);
+    options.progress.expect(VLLM_SHAPE.programs);
     return await runLive({
       ...options,
       engines: [`${address}/${kvControlAddress}`],
