@@ -54,10 +54,23 @@ export class ProgramRunner {
   /** Modifies state. */
   toolReturned(programIndex: number): void {
     const live = this.#programs[programIndex]!;
-    const tool = live.program.turns[live.turn - 1]?.tool;
-    const { programId } = live.program;
-    if (tool !== undefined) this.simulation.post({ type: 'toolCallFinished', programId, toolCallId: 'tool' });
+    if (live.program.turns[live.turn - 1]?.heard === undefined) this.toolEnded(programIndex);
     this.#submit(live);
+  }
+
+  /** Modifies state: the scheduler hears of it. */
+  toolBegan(programIndex: number): void {
+    const { program, turn } = this.#programs[programIndex]!;
+    const tool = program.turns[turn - 1]?.tool;
+    if (tool === undefined) return;
+    this.simulation.post({ type: 'toolCallStarted', programId: program.programId, toolCallId: 'tool', tool });
+  }
+
+  /** Modifies state: the scheduler hears of it. */
+  toolEnded(programIndex: number): void {
+    const { program, turn } = this.#programs[programIndex]!;
+    if (program.turns[turn - 1]?.tool === undefined) return;
+    this.simulation.post({ type: 'toolCallFinished', programId: program.programId, toolCallId: 'tool' });
   }
 
   /** Modifies state. What the engine needs to know of a turn that is dispatched. */
@@ -111,22 +124,26 @@ export class ProgramRunner {
 
   /** Runs the tool of the turn that has just ended, or ends the program. */
   #goOn(live: LiveProgram): void {
-    const { programId, turns } = live.program;
-    const { gap, tool } = turns[live.turn]!;
+    const { turns } = live.program;
+    const { gap, heard } = turns[live.turn]!;
     live.turn += 1;
     if (live.turn === turns.length) {
       this.#end(live);
       return;
     }
-    if (tool !== undefined) this.simulation.post({ type: 'toolCallStarted', programId, toolCallId: 'tool', tool });
+    if (heard === undefined) this.toolBegan(live.index);
+    else this.#expect('toolBegan', live, heard.began);
     if (live.vanishes && live.turn === turns.length - 1) {
       this.live -= 1;
       return;
     }
-    this.simulation.queue.push(after(this.simulation.now, gap), EventPriority.toolFinished, {
-      what: 'toolReturned',
-      programIndex: live.index,
-    });
+    if (heard !== undefined) this.#expect('toolEnded', live, heard.ended);
+    this.#expect('toolReturned', live, gap);
+  }
+
+  #expect(what: 'toolBegan' | 'toolEnded' | 'toolReturned', { index }: LiveProgram, delay: Duration): void {
+    const at = after(this.simulation.now, delay);
+    this.simulation.queue.push(at, EventPriority.toolFinished, { what, programIndex: index });
   }
 
   #end(live: LiveProgram): void {

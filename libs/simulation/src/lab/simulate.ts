@@ -57,7 +57,7 @@ export interface SimulationResult {
 export type Due =
   | { readonly what: 'arrival'; readonly arrival: Arrival }
   | { readonly what: 'drain'; readonly engineId: string; readonly isDraining: boolean }
-  | { readonly what: 'toolReturned'; readonly programIndex: number }
+  | { readonly what: 'toolBegan' | 'toolEnded' | 'toolReturned'; readonly programIndex: number }
   | { readonly what: 'timer'; readonly key: string; readonly version: number }
   | { readonly what: 'observation'; readonly engine: EngineRunner }
   | { readonly what: 'boundary' | 'resume' | 'expiry'; readonly engine: EngineRunner; readonly version: number };
@@ -147,6 +147,10 @@ export class Simulation {
         return this.#programs.arrive(due.arrival, NO_IDLE_LIMIT);
       case 'drain':
         return this.post({ type: 'engineDraining', engineId: due.engineId, isDraining: due.isDraining });
+      case 'toolBegan':
+        return this.#programs.toolBegan(due.programIndex);
+      case 'toolEnded':
+        return this.#programs.toolEnded(due.programIndex);
       case 'toolReturned':
         return this.#programs.toolReturned(due.programIndex);
       case 'timer':

@@ -10,6 +10,8 @@ export interface RecordedTurn {
   readonly tool?: string;
   /** From the end of this turn to the submission of the next one. */
   readonly gap: Duration;
+  /** When the scheduler hears that the tool begins and ends, from the end of the turn. Absent: it has all of the gap. */
+  readonly heard?: { readonly began: Duration; readonly ended: Duration };
 }
 
 /** A program as it was recorded: what it asks for, whatever the policy. */

@@ -50,7 +50,7 @@ interface LiveTurn {
   startedAt?: Instant;
   finishedAt?: Instant;
   outputTokens?: number;
-  tool?: string;
+  tool?: { readonly name: string; readonly beganAt: Instant; endedAt?: Instant };
 }
 
 /** Reads `PREFIX.events.jsonl` and `PREFIX.decisions.jsonl`, as the service's export writes them. */
@@ -84,7 +84,10 @@ export const readRecordedRun = (prefix: string): RecordedRun => {
         Object.assign(turns.get(event.turnId)!, { finishedAt: now, outputTokens: event.outputTokens });
         break;
       case 'toolCallStarted':
-        programs.get(event.programId)!.turns.at(-1)!.tool = event.tool;
+        programs.get(event.programId)!.turns.at(-1)!.tool = { name: event.tool, beganAt: now };
+        break;
+      case 'toolCallFinished':
+        programs.get(event.programId)!.turns.at(-1)!.tool!.endedAt = now;
         break;
       case 'turnFailed':
       case 'engineLost':
@@ -101,20 +104,22 @@ export const readRecordedRun = (prefix: string): RecordedRun => {
       program: { programId, programClass, turns: own.map((turn, index) => toRecordedTurn(turn, own[index + 1])) },
       at,
     })),
-    turns: [...turns.values()].map((turn) => ({
-      programId: turn.submitted.programId,
-      index: turn.index,
-      outputTokens: turn.outputTokens!,
-      submittedAt: turn.submittedAt,
-      startedAt: turn.startedAt!,
-      finishedAt: turn.finishedAt!,
-    })),
+    turns: [...turns.values()].map(toTurnTimes),
     decisions: readLines(`${prefix}.decisions.jsonl`) as ResolvedDecision[],
     indexOf: new Map([...turns].map(([turnId, { index }]) => [turnId, index])),
   };
 };
 
-/** The gap is what the client left between two turns: what it needed itself is in it. */
+const toTurnTimes = ({ submitted, index, outputTokens, submittedAt, startedAt, finishedAt }: LiveTurn): TurnTimes => ({
+  programId: submitted.programId,
+  index,
+  outputTokens: outputTokens!,
+  submittedAt,
+  startedAt: startedAt!,
+  finishedAt: finishedAt!,
+});
+
+/** The gap is what the client left between two turns: what it needed itself is in it, before the tool and after. */
 const toRecordedTurn = (turn: LiveTurn, next: LiveTurn | undefined): RecordedTurn => {
   const { submitted, finishedAt, outputTokens, tool } = turn;
   if (finishedAt === undefined || outputTokens === undefined) {
@@ -124,8 +129,13 @@ const toRecordedTurn = (turn: LiveTurn, next: LiveTurn | undefined): RecordedTur
     promptTokens: submitted.promptTokens,
     sharedTokens: submitted.sharedTokens,
     outputTokens,
-    ...(tool === undefined ? {} : { tool }),
     gap: next === undefined ? micros(0) : between(finishedAt, next.submittedAt),
+    ...(tool?.endedAt === undefined
+      ? {}
+      : {
+          tool: tool.name,
+          heard: { began: between(finishedAt, tool.beganAt), ended: between(finishedAt, tool.endedAt) },
+        }),
   };
 };
 
