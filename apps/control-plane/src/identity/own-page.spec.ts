@@ -3,7 +3,7 @@ import { requireOwnPage } from './own-page.js';
 
 const host = '127.0.0.1:8080';
 const check = (method: string, headers: Record<string, string>): (() => void) => {
-  return () => requireOwnPage({ method, headers: { host, ...headers } });
+  return () => requireOwnPage({ method, headers: { host, ...headers } }, { areKeysAsked: false });
 };
 
 describe('requireOwnPage', () => {
@@ -26,5 +26,29 @@ describe('requireOwnPage', () => {
       expect(check(method, headers)).toThrow(expect.objectContaining({ reason: 'ORIGIN_REFUSED' }));
     }
     expect(check('GET', headers)).not.toThrow();
+  });
+
+  it.each(['localhost:8080', 'LOCALHOST', 'holdfast.localhost:8080', '127.0.0.1', '[::1]:8080', '10.0.0.7:80'])(
+    'knows %s as a name of the service',
+    (name) => {
+      expect(check('GET', { host: name })).not.toThrow();
+      expect(check('POST', { host: name })).not.toThrow();
+    },
+  );
+
+  it.each([
+    'rebound.example:8080',
+    'localhost.example',
+    '127.0.0.1.example',
+    'notlocalhost',
+    'localhost:8080@evil.example',
+    '',
+    'a b',
+  ])('lets nobody in under the name "%s", to read either, unless keys are asked for', (name) => {
+    const headers = { host: name, origin: `http://${name}`, 'sec-fetch-site': 'same-origin' };
+    for (const method of ['GET', 'POST']) {
+      expect(check(method, headers)).toThrow(expect.objectContaining({ reason: 'ORIGIN_REFUSED' }));
+      expect(() => requireOwnPage({ method, headers }, { areKeysAsked: true })).not.toThrow();
+    }
   });
 });

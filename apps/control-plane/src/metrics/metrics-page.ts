@@ -4,6 +4,7 @@ import type { Logger } from 'pino';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
 import { isService } from '../identity/identity.js';
 import { serviceOnly } from '../identity/identity-errors.js';
+import { requireOwnPage } from '../identity/own-page.js';
 import type { ServiceJobs } from '../jobs/service-jobs.js';
 import type { ControlPlane } from '../lifecycle/control-plane.js';
 import type { Storage } from '../persistence/storage.js';
@@ -28,6 +29,7 @@ export const metricsPage =
   ({ authenticator, metrics, logger, state }: MetricsPageOptions) =>
   (request: IncomingMessage, response: ServerResponse): void => {
     const answer = async (): Promise<string> => {
+      requireOwnPage(request, { areKeysAsked: authenticator.isOn });
       const identity = await authenticator.authenticate(bearerToken(request.headers.authorization));
       if (!isService(identity)) throw serviceOnly(identity);
       return metrics.page(await state());

@@ -88,7 +88,7 @@ export const openAiRoutes = (
     '/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
   };
   const answer = async (route: Route, { request, response, span }: Omit<Call, 'identity'>): Promise<void> => {
-    requireOwnPage(request);
+    requireOwnPage(request, { areKeysAsked: options.authenticator.isOn });
     // Before the body is read: whoever has no key gets no memory.
     const identity = await options.authenticator.authenticate(bearerToken(request.headers.authorization));
     requireAccess(identity, route.access);

@@ -345,6 +345,24 @@ describe('what is wrong', () => {
   });
 });
 
+describe('a page whose name was led to the loopback', () => {
+  /** `fetch` names the host as it is. */
+  const statusUnder = (host: string, path: string): Promise<number | undefined> =>
+    new Promise((resolve, reject) => {
+      httpRequest(`http://${plane.running.httpAddress}${path}`, { headers: { host } }, (response) => {
+        response.resume();
+        resolve(response.statusCode);
+      })
+        .on('error', reject)
+        .end();
+    });
+
+  it.each(['/api/v1/programs', '/v1/models', '/metrics'])('reads nothing of %s', async (path) => {
+    expect(await statusUnder('rebound.example', path)).toBe(403);
+    expect(await statusUnder('localhost', path)).toBe(200);
+  });
+});
+
 describe('a client that leaves', () => {
   it('takes its turn with it, and its program when nobody else could find it', async () => {
     const body = JSON.stringify({

@@ -48,7 +48,7 @@ export const restRoutes = (
     const { request, response } = exchange;
     const url = new URL(request.url ?? '/', 'http://holdfast');
     if (docs(url.pathname, request, response)) return;
-    requireOwnPage(request);
+    requireOwnPage(request, { areKeysAsked: context.authenticator.isOn });
     const identity = await context.authenticator.authenticate(bearerToken(request.headers.authorization));
     limits.take(identity, (name, value) => response.setHeader(name, value));
     const path = url.pathname.startsWith('/v1/') ? url.pathname.slice('/v1'.length) : null;
