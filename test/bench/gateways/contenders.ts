@@ -1,7 +1,7 @@
 /** Ways to one and the same engine: its own front, Holdfast, and gateways that others wrote. */
 import { credentials } from '@grpc/grpc-js';
 import { vllm } from '@holdfast/contracts';
-import { ServiceProcesses } from '@holdfast/testing/processes';
+import { BuiltProcess, ServiceProcesses } from '@holdfast/testing/processes';
 import getPort from 'get-port';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -9,7 +9,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { startGateway } from '../../vllm/support/gateway.js';
 import { LaunchedProcess } from '../../vllm/support/launched-process.js';
-import { HttpChat, type Answer, type Ask, type Message } from './http-chat.js';
+import { HttpChat, rendered, type Answer, type Ask } from './http-chat.js';
 
 /** The model that the engine serves. */
 export const MODEL = 'sim-llama-3.1-8b';
@@ -71,6 +71,10 @@ export const startContenders = async ({ bin, env, say }: ContendersOptions): Pro
     say('litellm, before smg since it does not speak the wire of engines');
     const litellm = await startLitellm({ bin, scratch, upstream: `${smg.url}/v1` });
     stops.push(() => litellm.stop());
+    say('a relay on Node');
+    const relay = new BuiltProcess({ entry: 'test/dist/bench/gateways/node-relay.js', args: [engineAddress] });
+    stops.push(() => relay.stop());
+    const { port: relayPort = '' } = await relay.ready();
     const engine = new EngineFront(engineAddress);
     stops.push(() => engine.close());
     const overHttp = (name: string, baseUrl: string): Contender => {
@@ -82,6 +86,7 @@ export const startContenders = async ({ bin, env, say }: ContendersOptions): Pro
       { name: 'engine', ask: engine.ask },
       overHttp('holdfast', `http://${services.httpAddress}/v1`),
       overHttp('smg', `${smg.url}/v1`),
+      overHttp('node relay', `http://127.0.0.1:${relayPort}/v1`),
       overHttp('litellm + smg', `${litellm.url}/v1`),
     ];
     return { all, controlPlanePid: services.controlPlane.pid, stop };
@@ -130,10 +135,6 @@ class EngineFront {
     this.#client.close();
   }
 }
-
-/** As the engine's chat template writes them. */
-const rendered = (messages: readonly Message[]): string =>
-  `${messages.map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`).join('')}<|im_start|>assistant\n`;
 
 interface LitellmOptions {
   readonly bin: string;

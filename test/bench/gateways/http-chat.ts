@@ -6,6 +6,10 @@ export interface Message {
   readonly content: string;
 }
 
+/** Pure. As the engine's chat template writes them. */
+export const rendered = (messages: readonly Message[]): string =>
+  `${messages.map(({ role, content }) => `<|im_start|>${role}\n${content}<|im_end|>\n`).join('')}<|im_start|>assistant\n`;
+
 /** A streamed answer. */
 export interface Answer {
   readonly text: string;

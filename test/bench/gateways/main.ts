@@ -83,7 +83,7 @@ const main = async (): Promise<void> => {
   const command = new Command('npm run bench:gateways --')
     .description(
       'Milliseconds of streamed chat completions, 16 tokens each, in conversations of 10 turns: through the gRPC front ' +
-        'of one simulated engine that takes a tenth of its time, and what Holdfast and other gateways add to it.',
+        'of one simulated engine that takes a tenth of its time, and what Holdfast, a relay on Node that does nothing else, and other gateways add to it.',
     )
     .option('--conversations <number>', 'conversations of each way and concurrency', '40')
     .option(
