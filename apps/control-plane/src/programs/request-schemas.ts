@@ -5,6 +5,7 @@
 import { durationFromProto, type program as wire } from '@holdfast/contracts';
 import { invalidFields, type DomainError } from '@holdfast/platform';
 import { z } from 'zod';
+import { plainText } from './plain-text.js';
 
 const text = (min: number, max: number): z.ZodString => {
   const allowed = `${min} to ${max} characters`;
@@ -104,20 +105,11 @@ const conversation = z.object({
   toolsJson: z.string().refine(isJsonArray, 'a JSON array, or empty'),
 });
 
-/** Rows and the audit log hold it: PostgreSQL does not store every control character. */
-const label = (min: number, max: number): z.ZodString =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^[^\\u0000-\\u001f\\u007f]{${min},${max}}$`, 'u'),
-      `${min} to ${max} characters, none of control`,
-    );
-
 const chunk = z.object({
-  id: label(1, 256),
+  id: plainText(1, 256),
   text: z.string().min(1, 'at least 1 character'),
-  source: label(1, 256),
-  sourceVersion: label(0, 128),
+  source: plainText(1, 256),
+  sourceVersion: plainText(0, 128),
 });
 
 const tokenIds = z.object({ $case: z.enum(['append', 'prompt']), value: z.unknown() });

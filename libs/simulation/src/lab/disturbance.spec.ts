@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { instant, micros, parsePolicy, policyNames, seconds, type PolicyFact } from '@holdfast/scheduling';
-import { engineProfile } from '../profiles/engine-profile.js';
 import { parseDisturbance } from './disturbance.js';
-import { createPool } from './pool.js';
+import { h100Pool } from './h100-pool.fixture.js';
 import { simulate } from './simulate.js';
 import type { Arrival } from './workload.js';
 
@@ -39,13 +38,7 @@ describe('disturbances', () => {
     const finished: string[] = [];
     const { finishedPrograms, unfinishedPrograms, finishedTurns } = simulate({
       profile: parsePolicy('infinite-pin'),
-      engines: createPool({
-        profile: engineProfile('h100-llama-3.1-8b'),
-        engines: 1,
-        kvScale: 0.02,
-        tokenBudget: 8_192,
-        maxRunningRequests: 256,
-      }),
+      engines: h100Pool({ engines: 1, kvScale: 0.02 }),
       arrivals: disturbed,
       dispatchWindow: 4,
       observer: { programFinished: ({ programId }) => finished.push(programId) },

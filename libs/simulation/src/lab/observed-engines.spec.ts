@@ -1,8 +1,7 @@
 import { describe, expect, it } from '@jest/globals';
 import { parsePolicy, seconds, type Decision, type KernelEvent } from '@holdfast/scheduling';
-import { engineProfile } from '../profiles/engine-profile.js';
 import { planArrivals } from './plan-arrivals.js';
-import { createPool } from './pool.js';
+import { h100Pool } from './h100-pool.fixture.js';
 import { simulate } from './simulate.js';
 import type { RecordedProgram } from './workload.js';
 
@@ -26,13 +25,7 @@ const run = (policy: string): { readonly events: readonly [number, KernelEvent][
   const decisions: Decision[] = [];
   simulate({
     profile: parsePolicy(policy),
-    engines: createPool({
-      profile: engineProfile('h100-llama-3.1-8b'),
-      engines: 2,
-      kvScale: KV_SCALE,
-      tokenBudget: 8_192,
-      maxRunningRequests: 256,
-    }),
+    engines: h100Pool({ engines: 2, kvScale: KV_SCALE }),
     arrivals: planArrivals({ programs, count: 40, ratePerSecond: 4, seed: 1 }),
     dispatchWindow: 4,
     observer: {

@@ -1,7 +1,6 @@
 import { instant, micros, parsePolicy } from '@holdfast/scheduling';
 import { describe, expect, it } from '@jest/globals';
-import { engineProfile } from '../profiles/engine-profile.js';
-import { createPool } from './pool.js';
+import { h100Pool } from './h100-pool.fixture.js';
 import { simulate } from './simulate.js';
 import type { Arrival } from './workload.js';
 
@@ -19,13 +18,7 @@ const spans = (programsAtOnce?: number): readonly (readonly [number, number])[] 
   const records: [number, number][] = [];
   const result = simulate({
     profile: parsePolicy('vllm-fcfs'),
-    engines: createPool({
-      profile: engineProfile('h100-llama-3.1-8b'),
-      engines: 1,
-      kvScale: 1,
-      tokenBudget: 8_192,
-      maxRunningRequests: 256,
-    }),
+    engines: h100Pool({ engines: 1, kvScale: 1 }),
     arrivals,
     ...(programsAtOnce === undefined ? {} : { programsAtOnce }),
     dispatchWindow: 4,

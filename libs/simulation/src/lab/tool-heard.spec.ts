@@ -1,7 +1,6 @@
 import { instant, parsePolicy, seconds, type KernelEvent } from '@holdfast/scheduling';
 import { describe, expect, it } from '@jest/globals';
-import { engineProfile } from '../profiles/engine-profile.js';
-import { createPool } from './pool.js';
+import { h100Pool } from './h100-pool.fixture.js';
 import { simulate } from './simulate.js';
 import type { RecordedTurn } from './workload.js';
 
@@ -13,13 +12,7 @@ const heardOf = (turn: RecordedTurn): readonly (readonly [KernelEvent['type'], n
   const events: [KernelEvent['type'], number][] = [];
   simulate({
     profile: parsePolicy('static-ttl:ttl=10s'),
-    engines: createPool({
-      profile: engineProfile('h100-llama-3.1-8b'),
-      engines: 1,
-      kvScale: 1,
-      tokenBudget: 8_192,
-      maxRunningRequests: 256,
-    }),
+    engines: h100Pool({ engines: 1, kvScale: 1 }),
     arrivals: [{ program: { programId: 'p', programClass: 'c', turns: [turn, last] }, at: instant(0) }],
     dispatchWindow: 4,
     observer: { kernelEvent: ({ type }, now) => void events.push([type, now]) },

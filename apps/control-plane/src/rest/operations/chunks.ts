@@ -1,19 +1,20 @@
 import { z } from 'zod';
 import type { Identity } from '../../identity/identity.js';
 import { askForBuilds, askForPrefetch, type AskedWork, type SourceOf } from '../../chunks/source-work.js';
+import { plainText } from '../../programs/plain-text.js';
 import { changes, reads, type Change, type Operation } from '../operation.js';
 import { pageOfSorted } from '../page-of-sorted.js';
 import { requireVersion, versionConflict } from '../read-request.js';
 import type { RestContext } from '../rest-context.js';
-import { count, pageOf, pageQuery, pageSchema, tenantId, text, time, timeText } from '../schemas/fields.js';
+import { count, pageOf, pageQuery, pageSchema, tenantId, time, timeText } from '../schemas/fields.js';
 import { named } from '../schemas/named.js';
 import { listedTenant } from '../whose.js';
 import { findTenant } from './tenants.js';
 
 const tag = 'chunks';
 const params = z.strictObject({ tenantId });
-const sourceText = text(1, 256);
-const versionText = text(1, 128);
+const sourceText = plainText(1, 256);
+const versionText = plainText(1, 128);
 const quotaField = z
   .int('0 to 10^15')
   .min(0, '0 to 10^15')
@@ -47,7 +48,7 @@ const quotaSchema = named(
   z.strictObject({ tenantId: z.string(), quotaBytes: quotaField, usedBytes: z.record(z.string(), count) }),
 );
 
-const chunkName = text(1, 256);
+const chunkName = plainText(1, 256);
 const chunkText = z
   .string('1 to 65,536 characters')
   .min(1, '1 to 65,536 characters')

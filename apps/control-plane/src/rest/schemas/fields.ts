@@ -1,6 +1,7 @@
 /** Fields that many operations share. */
 import { instant, type Instant } from '@holdfast/scheduling';
 import { z } from 'zod';
+import { plainText } from '../../programs/plain-text.js';
 
 const idPattern = /^(?:[a-z0-9-]{1,63}~)?[A-Za-z0-9._:-]{1,128}$/;
 const idAllowed = '1 to 128 characters of A-Z a-z 0-9 . _ : - (who operates the service: tenant~id)';
@@ -17,23 +18,11 @@ export const otherId = z.string().regex(/^[A-Za-z0-9._:-]{1,256}$/, '1 to 256 ch
 /** Id of a tenant. */
 export const tenantId = z.string().regex(/^[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?$/, '1 to 63 characters of a-z 0-9 -');
 
-/**
- * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
- * PostgreSQL does not store every one.
- */
-export const text = (min: number, max: number): z.ZodString =>
-  z
-    .string()
-    .regex(
-      new RegExp(`^[^\\u0000-\\u001f\\u007f]{${min},${max}}$`, 'u'),
-      `${min} to ${max} characters, none of control`,
-    );
-
 /** A name. */
-export const title = text(1, 200);
+export const title = plainText(1, 200);
 
 /** A reason. */
-export const reasonText = text(0, 1_000);
+export const reasonText = plainText(0, 1_000);
 
 /** A point in time, RFC 3339, to the microsecond. */
 export const time = z.string().meta({ format: 'date-time' });

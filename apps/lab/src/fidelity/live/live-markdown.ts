@@ -72,10 +72,10 @@ const timeTable = (results: readonly LiveResult[]): string =>
 
 const nameOf = ({ policy, blocks }: Pick<LiveResult, 'policy' | 'blocks'>): string => `${blocks}, \`${policy}\``;
 
-const DIFFERENCES = `What was traced, in three more runs of \`holdfast\` with 900 blocks (227, 243 and 247 of 255 decisions equal): the first decision
-that differs is each time about a context whose tool begins while another program waits some 10 ms for memory. It is let go at
-once; in life its turn ended up to 16 ms later than in the simulator, when nobody waited any more. One decision more or less puts
-those behind it at other places, which counts them as different, and may divide the memory otherwise from then on.`;
+const DIFFERENCES = `What was traced by hand, in three other runs of \`holdfast\` with 900 blocks (2026-11-28): the first decision that differs is each
+time about a context whose tool begins while another program waits some 10 ms for memory. It is let go at once; in life its
+turn ended some milliseconds later, when nobody waited any more. One decision more or less puts those behind it at other places,
+which counts them as different, and may divide the memory otherwise from then on.`;
 
 const verdict = (results: readonly LiveResult[]): string => {
   const others = results.filter(({ comparison }) => comparison.equalDecisions < comparison.decisions);

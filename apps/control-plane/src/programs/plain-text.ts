@@ -1,0 +1,13 @@
+import { z } from 'zod';
+
+/**
+ * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
+ * PostgreSQL does not store every one.
+ */
+export const plainText = (min: number, max: number): z.ZodString =>
+  z
+    .string()
+    .regex(
+      new RegExp(`^[^\\u0000-\\u001f\\u007f]{${min},${max}}$`, 'u'),
+      `${min} to ${max} characters, none of control`,
+    );
