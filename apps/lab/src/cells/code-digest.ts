@@ -3,7 +3,8 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 
-const CODE_FILE = /(?<!\.spec)\.(js|ts)$/;
+/** Also in declarations, specs and their fixtures make no figures. */
+const CODE_FILE = /(?<!\.(?:spec|fixture)(?:\.d)?)\.(js|ts)$/;
 
 /** A digest of the code that figures come from: kernel, policies, simulation and measurement. Reads those files. */
 export const codeDigest = (): string => {
