@@ -90,7 +90,10 @@ function statement(name: TableName, rows: readonly RowOperation[], lease: LeaseI
   const source = `json_to_recordset($1::json) AS x(${record})`;
   const keyNames = table.keys.map((field) => columnOf(name, allColumns, field).name);
   const names = columns.map(([, column]) => column.name);
-  const sql = action === 'save' ? saveSql(table, names, keyNames, source) : updateSql(table, names, keyNames, source);
+  const sql =
+    action === 'save'
+      ? saveSql(table, names, keyNames, source)
+      : updateSql(table, names, keyNames, `${source} LIMIT ${rows.length}`);
   const values = [storableJson(encoded), ...(table.lease ? [lease.poolId, lease.fencingToken] : [])];
   return { table: name, action, sql, values, rows: rows.length };
 }
@@ -116,14 +119,20 @@ function saveSql(table: Table, names: readonly string[], keys: readonly string[]
   );
 }
 
+/**
+ * The rows as a materialised table whose length the planner knows, the lease as columns of it: each row is then found by
+ * its whole key. Given the lease as constants and the length that PostgreSQL assumes of a function (100 rows), it reads
+ * all rows of the lease, which grow for as long as a service runs.
+ */
 function updateSql(table: Table, names: readonly string[], keys: readonly string[], source: string): string {
+  const leaseNames = table.lease ? ['pool_id', 'fencing_token'] : [];
+  const leaseValues = table.lease ? '$2::text AS pool_id, $3::bigint AS fencing_token, ' : '';
   const changed = names.filter((name) => !keys.includes(name));
   const assignments = changed.map((name) => `${quote(name)} = x.${quote(name)}`);
-  const matches = keys.map((name) => `t.${quote(name)} = x.${quote(name)}`);
-  if (table.lease) matches.push('t.pool_id = $2::text', 't.fencing_token = $3::bigint');
+  const matches = [...leaseNames, ...keys].map((name) => `t.${quote(name)} = x.${quote(name)}`);
   return (
-    `UPDATE ${quote(table.sqlName)} AS t SET ${assignments.join(', ')} FROM ${source} ` +
-    `WHERE ${matches.join(' AND ')}`
+    `WITH x AS MATERIALIZED (SELECT ${leaseValues}x.* FROM ${source}) ` +
+    `UPDATE ${quote(table.sqlName)} AS t SET ${assignments.join(', ')} FROM x WHERE ${matches.join(' AND ')}`
   );
 }
 

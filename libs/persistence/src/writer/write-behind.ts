@@ -29,7 +29,7 @@ export interface WriteBehindOptions extends LeaseIdentity {
   readonly maxBatch?: number;
   /**
    * How long operations gather before a commit that nobody waits for. A commit costs the event loop about as much as a
-   * turn: gathering keeps it out of the turn that caused it, and makes it one for several turns. Default 10 ms.
+   * turn: gathering keeps it out of the turn that caused it, and makes it one for several turns. Default 20 ms.
    */
   readonly gatherFor?: Duration;
   /** Called once when the writer stops for good: LeaseLostError, or what the database refused. */
@@ -83,7 +83,7 @@ export class WriteBehind {
       softLimit: 20_000,
       softLimitBytes: 64 * 2 ** 20,
       maxBatch: 500,
-      gatherFor: millis(10),
+      gatherFor: millis(20),
       ...options,
     };
   }
