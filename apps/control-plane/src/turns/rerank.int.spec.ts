@@ -24,7 +24,7 @@ const until = async (condition: () => boolean | Promise<boolean>): Promise<void>
   while (!(await condition())) await sleep(5);
 };
 
-/** The new ranks that an engine was given for a turn that runs, whose program an operator gives priority. */
+/** The new ranks that an engine was given for one of two turns that run, whose program an operator gives priority. */
 const ranksGiven = async ({ reranks }: { readonly reranks: boolean }): Promise<readonly NewRank[]> => {
   const capabilities = { pins: true, softPins: true, ordersByRank: true, reranks };
   const plane = await startTestPlane({
@@ -36,16 +36,19 @@ const ranksGiven = async ({ reranks }: { readonly reranks: boolean }): Promise<r
   const engine = engines[0]!.client;
   // Watched, not replaced: the engine answers.
   const calls = jest.spyOn(engine, 'rerank');
-  const programId = await client.start();
-  const turn = client.turn({ programId, input: append(someIds(40)), sampling: exactly(100) });
-  const isRunning = async (): Promise<boolean> => (await engine.load()).load.runningRequests === 1;
-  await Promise.race([turn, until(isRunning)]);
+  const [programId, another] = [await client.start(), await client.start()];
+  const ask = { input: append(someIds(40)), sampling: exactly(100) };
+  const turn = client.turn({ programId, ...ask });
+  const besideIt = client.turn({ programId: another, ...ask });
+  const areRunning = async (): Promise<boolean> => (await engine.load()).load.runningRequests === 2;
+  await Promise.race([turn, until(areRunning)]);
   const operator = new RestClient(`http://${running.httpAddress}`, '');
   for (const priority of [1, 2]) {
     const change = { body: { priority }, headers: { 'if-match': '*' } };
     expect((await operator.call('PUT', `/programs/${programId}/priority`, change)).status).toBe(200);
   }
   expect((await turn).tokenIds).toHaveLength(100);
+  await besideIt;
   const given = await Promise.all(
     calls.mock.calls.map(async ([requestId, , rank], index) => ({
       turn: requestId.replace(/^.*(\.\d+)$/, 'turn$1'),

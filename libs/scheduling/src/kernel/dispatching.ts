@@ -9,7 +9,7 @@
 import { prefillSeconds } from '../model/engine.js';
 import { after, between, seconds, toSeconds, type Instant } from '../model/units.js';
 import { decide, emit, timerKeys, type Context } from './context.js';
-import { dequeue } from './queueing.js';
+import { dequeue, tellUntoldRank } from './queueing.js';
 import { forgetPin, holdAtDispatch, releasePin } from './retention.js';
 import { moveHome, type EngineRecord, type ProgramRecord, type TurnRecord } from './state.js';
 import { compareTurns } from './turn-queue.js';
@@ -110,6 +110,7 @@ const dispatch = (context: Context, turn: TurnRecord, engine: EngineRecord): voi
   const { program } = turn;
   const { engineId, epoch } = engine.description;
   dequeue(context, turn);
+  tellUntoldRank(context, engine);
   const rank = turn.rank;
   if (program.pin !== null && (program.pin.engineId !== engineId || program.pin.epoch !== epoch)) {
     releasePin(context, program, 'released');

@@ -103,7 +103,7 @@ describe('order', () => {
 });
 
 describe('a rank that changes while an engine has the turn', () => {
-  /** Under autellix: p ran for 10 s, its next turn is at the engine and waits there, long enough to move up a queue. */
+  /** Under autellix: p ran for 10 s, its next turn waits at the engine, not alone, long enough to move up a queue. */
   const aTurnThatWaitsInside = ({ reranks }: { readonly reranks: boolean }): KernelFixture => {
     const world = new KernelFixture('autellix');
     world.join({ capabilities: { pins: true, softPins: true, ordersByRank: true, reranks } });
@@ -113,6 +113,8 @@ describe('a rank that changes while an engine has the turn', () => {
     world.wait(seconds(10));
     world.finished(first, { tokens: 3_000 });
     world.submit('p', { tokens: 3_000, shared: 3_000 });
+    world.start('another');
+    world.submit('another');
     world.wait(seconds(21));
     world.post({ type: 'timerFired', key: 'tick' });
     return world;
@@ -132,7 +134,7 @@ describe('a rank that changes while an engine has the turn', () => {
     expect(world.log.filter((command) => command.type === 'rerankTurn')).toEqual([]);
     const dispatches = world.decisions().filter(({ kind }) => kind === 'dispatch');
     const lowering = expect.stringContaining('takes no new ranks');
-    expect(dispatches).toMatchObject([{ lowering }, { lowering }]);
+    expect(dispatches).toMatchObject([{ lowering }, { lowering }, { lowering }]);
   });
 });
 

@@ -42,14 +42,35 @@ describe('a priority', () => {
     const world = new KernelFixture('holdfast:admission=none');
     world.now = (Date.UTC(2036, 0) * 1_000) as typeof world.now;
     world.join();
-    world.start('p');
-    world.submit('p');
+    for (const program of ['p', 'q']) {
+      world.start(program);
+      world.submit(program);
+    }
     for (const priority of [2, -2]) {
       prioritize(world, 'p', priority);
       const command = world.log.at(-1);
       expect(command?.type).toBe('rerankTurn');
       expect(command?.type === 'rerankTurn' && Number.isSafeInteger(command.rank)).toBe(true);
     }
+  });
+
+  it('is told to an engine where the turn is alone once another one comes there', () => {
+    const world = new KernelFixture('program-fcfs', { dispatchWindow: 3 });
+    world.join();
+    for (const program of ['p', 'q', 'r']) world.start(program);
+    world.submit('p');
+    prioritize(world, 'p', 1);
+    prioritize(world, 'p', 2);
+    expect(world.log.filter(({ type }) => type === 'rerankTurn')).toEqual([]);
+    world.submit('q');
+    world.submit('r');
+    const told = world.log.filter(({ type }) => type === 'rerankTurn' || type === 'dispatchTurn');
+    expect(told).toMatchObject([
+      { type: 'dispatchTurn', programId: 'p' },
+      { type: 'rerankTurn', programId: 'p' },
+      { type: 'dispatchTurn', programId: 'q' },
+      { type: 'dispatchTurn', programId: 'r' },
+    ]);
   });
 
   it('of a program that has ended changes nothing', () => {

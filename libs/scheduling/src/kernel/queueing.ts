@@ -66,6 +66,7 @@ const poolFacts = (context: Context): PoolFacts => ({
 export const enqueue = (context: Context, turn: TurnRecord): void => {
   turn.state = 'queued';
   turn.rank = rankOf(context, turn);
+  turn.hasUntoldRank = false;
   const placed = placedEngine(context, turn.program);
   turn.queuedAt = context.now;
   turn.isPlaced = placed !== null;
@@ -112,8 +113,22 @@ export const refreshRank = (context: Context, turn: TurnRecord): void => {
   }
   const engine = turn.engineId === null ? undefined : context.state.engines.get(turn.engineId);
   if (engine === undefined || !engine.description.capabilities.reranks) return;
+  // Alone, it has nobody to be ranked against: the call would disturb the engine for nothing.
+  if (engine.inFlight.size === 1) turn.hasUntoldRank = true;
+  else tellRank(context, engine, turn);
+};
+
+/** Modifies state. Another turn comes to the engine: from then on it matters how the one that is there ranks. */
+export const tellUntoldRank = (context: Context, engine: EngineRecord): void => {
+  if (engine.inFlight.size !== 1) return;
+  for (const turn of engine.inFlight.values()) if (turn.hasUntoldRank) tellRank(context, engine, turn);
+};
+
+const tellRank = (context: Context, engine: EngineRecord, turn: TurnRecord): void => {
   const { engineId, epoch } = engine.description;
-  emit(context, { type: 'rerankTurn', turnId: turn.turnId, programId: turn.program.programId, engineId, epoch, rank });
+  const { turnId, program, rank } = turn;
+  turn.hasUntoldRank = false;
+  emit(context, { type: 'rerankTurn', turnId, programId: program.programId, engineId, epoch, rank });
 };
 
 /**

@@ -20,6 +20,8 @@ export interface TurnRecord {
   state: 'queued' | 'deferred' | 'dispatched' | 'started';
   /** Order wanted, smaller first; kept current while the turn is queued. */
   rank: number;
+  /** Its rank has changed while it was alone on its engine, which has not been told. */
+  hasUntoldRank: boolean;
   /** Queue it waits in; null when in none. */
   queue: TurnQueue | null;
   /** When it began to compete for an engine: later than its submission if it was deferred. */

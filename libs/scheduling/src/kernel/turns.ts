@@ -54,6 +54,7 @@ export const submitTurn = (context: Context, event: TurnSubmitted): void => {
     hold: null,
     holdChange: null,
     hasHoldTimer: false,
+    hasUntoldRank: false,
   };
   state.nextTurnSequence += 1;
   program.turn = turn;
