@@ -5,12 +5,13 @@ import Table from 'cli-table3';
 import { benchKernel, type KernelRow } from './kernel.js';
 import { benchLab, readPrograms, type LabRow } from './lab.js';
 import { benchMetrics, type MetricsRow } from './metrics.js';
+import { benchText, type TextRow } from './text.js';
 import { benchService, type ServiceResults } from './turns.js';
 
 const PROGRAMS = [100, 1_000, 10_000, 100_000];
 const POLICIES = ['holdfast', 'continuum', 'vllm-fcfs'];
 const SIMULATED_PROGRAMS = [1_000, 10_000, 100_000];
-const PARTS = ['kernel', 'service', 'lab', 'metrics'] as const;
+const PARTS = ['kernel', 'service', 'lab', 'metrics', 'text'] as const;
 /** Comes with the lab; from test/dist/bench. */
 const BUNDLED_TRACE = fileURLToPath(new URL('../../../apps/lab/data/traces/claude-code.jsonl.gz', import.meta.url));
 
@@ -74,6 +75,18 @@ const printMetrics = ({ what, p50Micros, p99Micros }: MetricsRow): void =>
     [[what, p50Micros.toFixed(1), p99Micros.toFixed(1)]],
   );
 
+const printText = (rows: readonly TextRow[]): void =>
+  print(
+    'Text: a conversation through the chat template of the simulated engine, its library as installed and as built',
+    ['messages', 'installed p50 us', 'built p50 us', 'ratio'],
+    rows.map((row) => [
+      whole(row.messages),
+      whole(row.installedP50Micros),
+      whole(row.rewrittenP50Micros),
+      (row.installedP50Micros / row.rewrittenP50Micros).toFixed(1),
+    ]),
+  );
+
 const printService = ({ turn, relay, controlPlaneLoopLag }: ServiceResults): void => {
   print(
     'Turns: 256 prompt tokens, 16 output tokens, an engine that takes no time; straight to the engine and through Holdfast',
@@ -118,9 +131,12 @@ const main = async (): Promise<void> => {
   if (lab.length > 0) printLab(lab);
   const metrics = runs('metrics') ? await benchMetrics() : undefined;
   if (metrics !== undefined) printMetrics(metrics);
+  const text = runs('text') ? await benchText() : [];
+  if (text.length > 0) printText(text);
   const service = runs('service') ? await benchService(say) : undefined;
   if (service !== undefined) printService(service);
-  if (json !== undefined) writeFileSync(json, `${JSON.stringify({ kernel, lab, metrics, ...service }, null, 2)}\n`);
+  if (json !== undefined)
+    writeFileSync(json, `${JSON.stringify({ kernel, lab, metrics, text, ...service }, null, 2)}\n`);
 };
 
 await main();

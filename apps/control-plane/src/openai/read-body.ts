@@ -1,27 +1,23 @@
 import { DomainError, invalidFields } from '@holdfast/platform';
 import type { IncomingMessage } from 'node:http';
+import getRawBody from 'raw-body';
 
 /**
  * The JSON body of a request.
  *
  * @throws DomainError MESSAGE_TOO_LARGE, FIELD_INVALID for what is no JSON, CALLER_CANCELLED when the client left.
  */
-export const readJsonBody = async (request: IncomingMessage, maxBytes: number): Promise<unknown> => {
-  const declared = Number(request.headers['content-length'] ?? 0);
-  if (declared > maxBytes) throw tooLarge(declared, maxBytes);
-  const pieces: Buffer[] = [];
-  let bytes = 0;
+export const readJsonBody = async (request: IncomingMessage, maxBytes: number): Promise<unknown> =>
+  parsed(await bodyOf(request, maxBytes));
+
+const bodyOf = async (request: IncomingMessage, maxBytes: number): Promise<Buffer> => {
   try {
-    for await (const piece of request as AsyncIterable<Buffer>) {
-      bytes += piece.length;
-      if (bytes > maxBytes) throw tooLarge(bytes, maxBytes);
-      pieces.push(piece);
-    }
+    return await getRawBody(request, { length: request.headers['content-length'] ?? null, limit: maxBytes });
   } catch (error) {
-    if (error instanceof DomainError) throw error;
+    const { type, length, received } = error as Partial<getRawBody.RawBodyError>;
+    if (type === 'entity.too.large') throw tooLarge(length ?? received ?? maxBytes + 1, maxBytes);
     throw new DomainError({ kind: 'cancelled', reason: 'CALLER_CANCELLED', message: 'the client left', cause: error });
   }
-  return parsed(Buffer.concat(pieces));
 };
 
 const parsed = (bytes: Buffer): unknown => {

@@ -1,6 +1,10 @@
 import { DomainError } from '@holdfast/platform';
-import { Template } from '@huggingface/jinja';
+import type * as jinja from '@huggingface/jinja';
+// What the build makes of it, several times as fast: see the tool that writes it.
+import * as generated from '../generated/jinja.js';
 import { type ChatMessage, toTemplateMessage } from './chat-message.js';
+
+const { Template } = generated as unknown as typeof jinja;
 
 /** What to render. */
 export interface RenderOptions {
@@ -31,7 +35,7 @@ export const compileChatTemplate = (source: string, config: Record<string, unkno
   };
 };
 
-const compile = (source: string): Template => {
+const compile = (source: string): jinja.Template => {
   try {
     return new Template(source);
   } catch (error) {
