@@ -1,6 +1,6 @@
 /** Conversations as digests: the digest after each message stands for all messages up to it. */
 import type { program as wire } from '@holdfast/contracts';
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 
 /** Pure. What the digests of a scope start from: conversations of two scopes never have one in common. */
 export const chainStart = (scope: readonly string[]): string => digest('', JSON.stringify(scope));
@@ -16,8 +16,7 @@ export const chainOf = (start: string, messages: readonly wire.Message[]): strin
   return chain;
 };
 
-const digest = (before: string, text: string): string =>
-  createHash('sha256').update(before).update('\0').update(text).digest('base64url');
+const digest = (before: string, text: string): string => hash('sha256', `${before}\0${text}`, 'base64url');
 
 /** Clients send an answer back with other white space at its ends, and with its arguments parsed and written anew. */
 const canonical = ({ role, content, toolCalls, toolCallId }: wire.Message): string =>

@@ -47,7 +47,9 @@ const extract = (answer: string, pattern: RegExp, read: (body: string) => ToolCa
 /** The whole answer is one call, a list of calls, or a message with `tool_calls`; all of it or nothing. */
 const parseWholeJson = (answer: string): ParsedAnswer => {
   const trimmed = answer.trim();
-  const value = parseJson(JSON_FENCE.exec(trimmed)?.[1] ?? trimmed);
+  const body = JSON_FENCE.exec(trimmed)?.[1] ?? trimmed;
+  // Most answers are words: an exception for each of them would cost more than all the rest.
+  const value = /^\s*[{[]/.test(body) ? parseJson(body) : undefined;
   const listed = isRecord(value) && Array.isArray(value['tool_calls']) ? (value['tool_calls'] as unknown[]) : undefined;
   const candidates = listed ?? (Array.isArray(value) ? (value as unknown[]) : [value]);
   const calls = candidates.map(toolCallOf);

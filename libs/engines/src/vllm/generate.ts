@@ -65,13 +65,22 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
 
 const startCall = (call: GenerateCall, context: GenerateContext): ClientReadableStream<vllm.GenerateResponse> => {
   const { path, responseDeserialize } = vllm.VllmEngineService.generate;
-  return context.client.makeServerStreamRequest(
-    path,
-    serializeGenerateRequest,
-    responseDeserialize,
-    toParts(call, context),
-    traceMetadata(call),
+  const parts = toParts(call, context);
+  const metadata = traceMetadata(call);
+  return withoutStack(() =>
+    context.client.makeServerStreamRequest(path, serializeGenerateRequest, responseDeserialize, parts, metadata),
   );
+};
+
+/** grpc-js notes the caller's stack for each call, to show it with an error; an EngineError has its own, and says more. */
+const withoutStack = <Result>(start: () => Result): Result => {
+  const { stackTraceLimit } = Error;
+  Error.stackTraceLimit = 0;
+  try {
+    return start();
+  } finally {
+    Error.stackTraceLimit = stackTraceLimit;
+  }
 };
 
 const toParts = (call: GenerateCall, { engineId, sendsHints }: GenerateContext): GenerateRequestParts => {

@@ -26,8 +26,12 @@ export async function* pullMessages<Message>(
   options: PullOptions,
 ): AsyncGenerator<Message, void, undefined> {
   const source = watchStream(stream);
+  const wait = waitingFor(source);
   // At once, not at the next pull: a consumer that is busy elsewhere must not keep an aborted request running.
-  const cancelCall = (): void => stream.cancel();
+  const cancelCall = (): void => {
+    stream.cancel();
+    wait.end('news');
+  };
   options.signal.addEventListener('abort', cancelCall, { once: true });
   let waitMs = options.firstMessageMs;
   try {
@@ -44,11 +48,12 @@ export async function* pullMessages<Message>(
         });
       } else if (source.ended()) {
         return;
-      } else {
-        await waitForNews(source, waitMs, options);
+      } else if ((await wait.start(waitMs)) === 'late') {
+        throw idle(waitMs, options);
       }
     }
   } finally {
+    wait.close();
     options.signal.removeEventListener('abort', cancelCall);
     stream.cancel();
   }
@@ -59,16 +64,15 @@ interface StreamSource<Message> {
   read(): Message | undefined;
   ended(): boolean;
   failure(): ServiceError | undefined;
-  /** Calls `wake` at the next event, once. */
+  /** Calls `wake` at every event from now on. */
   onNews(wake: () => void): void;
 }
 
 const watchStream = <Message>(stream: ClientReadableStream<Message>): StreamSource<Message> => {
   let hasEnded = false;
   let failure: ServiceError | undefined;
-  let wake: () => void = () => undefined;
-  const news = (): void => wake();
-  stream.on('readable', news);
+  let news: () => void = () => undefined;
+  stream.on('readable', () => news());
   stream.on('end', () => {
     hasEnded = true;
     news();
@@ -82,27 +86,46 @@ const watchStream = <Message>(stream: ClientReadableStream<Message>): StreamSour
     read: () => (stream.read() as Message | null) ?? undefined,
     ended: () => hasEnded,
     failure: () => failure,
-    onNews: (callback) => void (wake = callback),
+    onNews: (wake) => void (news = wake),
   };
 };
 
-const waitForNews = (source: StreamSource<unknown>, waitMs: number, options: PullOptions): Promise<void> =>
-  new Promise((resolve, reject) => {
-    const { signal } = options;
-    const finish = (settle: () => void) => (): void => {
-      clearTimeout(timer);
-      signal.removeEventListener('abort', onAbort);
-      source.onNews(() => undefined);
-      settle();
-    };
-    const onAbort = finish(() => reject(cancelled(options)));
-    const timer = setTimeout(
-      finish(() => reject(idle(waitMs, options))),
-      waitMs,
-    );
-    signal.addEventListener('abort', onAbort, { once: true });
-    source.onNews(finish(resolve));
-  });
+type WaitEnd = 'news' | 'late';
+
+interface Wait {
+  /** Resolves at the next event, or after `waitMs` milliseconds without one. One wait at a time. */
+  start(waitMs: number): Promise<WaitEnd>;
+  /** Ends the wait, if there is one. */
+  end(how: WaitEnd): void;
+  close(): void;
+}
+
+/** One timer for all waits of a stream, started anew for each: a timer for every token of every answer would be felt. */
+const waitingFor = (source: StreamSource<unknown>): Wait => {
+  let resolve: ((how: WaitEnd) => void) | null = null;
+  let timer: NodeJS.Timeout | undefined;
+  let timerMs = -1;
+  const end = (how: WaitEnd): void => {
+    const waiting = resolve;
+    resolve = null;
+    waiting?.(how);
+  };
+  source.onNews(() => end('news'));
+  return {
+    start: (waitMs) => {
+      if (waitMs === timerMs) {
+        timer?.refresh();
+      } else {
+        clearTimeout(timer);
+        timer = setTimeout(() => end('late'), waitMs);
+        timerMs = waitMs;
+      }
+      return new Promise((settle) => (resolve = settle));
+    },
+    end,
+    close: () => clearTimeout(timer),
+  };
+};
 
 const cancelled = ({ engineId, method, signal }: PullOptions): EngineError =>
   new EngineError({
