@@ -137,7 +137,8 @@ const shape = {
   HOLDFAST_POLICY: policy.prefault('holdfast'),
   HOLDFAST_DISPATCH_WINDOW: integerSetting({ min: 1, max: 1_024 })
     .meta({ description: 'Turns without a first token that an engine may have at once.' })
-    .prefault('2'),
+    // As in the lab: what is published of policies holds for the service as it comes.
+    .prefault('4'),
   HOLDFAST_MAX_QUEUED_TURNS: integerSetting({ min: 1, max: 1_000_000 })
     .meta({ description: 'Turns that may wait; the next one is refused with QUEUE_FULL.' })
     .prefault('10000'),
