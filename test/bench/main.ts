@@ -77,13 +77,13 @@ const printMetrics = ({ what, p50Micros, p99Micros }: MetricsRow): void =>
 
 const printText = (rows: readonly TextRow[]): void =>
   print(
-    'Text: a conversation through the chat template of the simulated engine, its library as installed and as built',
-    ['messages', 'installed p50 us', 'built p50 us', 'ratio'],
+    'Text: the template and the tokenizer of the simulated engine, by their libraries as installed and as used',
+    ['work', 'installed p50 us', 'used p50 us', 'ratio'],
     rows.map((row) => [
-      whole(row.messages),
+      row.work,
       whole(row.installedP50Micros),
-      whole(row.rewrittenP50Micros),
-      (row.installedP50Micros / row.rewrittenP50Micros).toFixed(1),
+      whole(row.usedP50Micros),
+      (row.installedP50Micros / row.usedP50Micros).toFixed(1),
     ]),
   );
 

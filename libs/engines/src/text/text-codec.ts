@@ -3,6 +3,7 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { type AppendOptions, type AppendedPrompt, appendMessages } from './append-messages.js';
 import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import { type DecodeStream, type Vocabulary, createDecodeStream } from './decode-stream.js';
+import { quicken } from './quick-byte-level.js';
 import { readTokenizerFiles } from './tokenizer-files.js';
 
 /** Text to tokens and back, as the engine's own model does it. */
@@ -44,6 +45,7 @@ export const loadTextCodec = (archive: Uint8Array): TextCodec => {
 const buildVocabulary = (tokenizerJson: Record<string, unknown>, config: Record<string, unknown>): Vocabulary => {
   try {
     const tokenizer = new Tokenizer(tokenizerJson, config);
+    quicken(tokenizer);
     const added = [...tokenizer.get_added_tokens_decoder()].map(
       ([id, { content, special }]) => [id, { content, special }] as const,
     );
