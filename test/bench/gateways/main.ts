@@ -10,8 +10,11 @@ import { measure, type GatewayRow } from './measure.js';
 import { whereTimeGoes } from './where-time-goes.js';
 
 const CONCURRENCIES = [1, 8];
-/** Conversations ahead of it, 1,500 turns: services that are compiled as they run get to be compiled. */
-const WARM_UP = 150;
+/**
+ * Conversations of each way ahead of what is measured, 3,000 turns, as many at once as then: services that are compiled as
+ * they run get to be compiled for it.
+ */
+const WARM_UP = 300;
 
 /** Without colours, which are noise in a file. */
 const PLAIN = { head: [], border: [] };
@@ -105,10 +108,10 @@ const main = async (): Promise<void> => {
     profileFile === undefined ? {} : { NODE_OPTIONS: `--import ${preload}`, BENCH_CPU_PROFILE_FILE: profileFile };
   const contenders = await startContenders({ bin, env, say: (what) => say(`starting ${what}`) });
   try {
-    say('warm-up');
-    await measure(contenders.all, { concurrency: 1, conversations: WARM_UP });
     const rows: GatewayRow[] = [];
     for (const concurrency of CONCURRENCIES) {
+      say(`warm-up, ${concurrency} conversations at once`);
+      await measure(contenders.all, { concurrency, conversations: WARM_UP });
       say(`${concurrency} conversations at once`);
       const work = (): Promise<GatewayRow[]> => measure(contenders.all, { concurrency, conversations: count });
       const isProfiled = profileFile !== undefined && concurrency === 1;
