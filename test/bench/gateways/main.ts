@@ -11,10 +11,10 @@ import { whereTimeGoes } from './where-time-goes.js';
 
 const CONCURRENCIES = [1, 8];
 /**
- * Conversations of each way ahead of what is measured, 3,000 turns, as many at once as then: services that are compiled as
+ * Conversations of each way ahead of what is measured, 2,000 turns, as many at once as then: services that are compiled as
  * they run get to be compiled for it.
  */
-const WARM_UP = 300;
+const WARM_UP = 200;
 
 /** Without colours, which are noise in a file. */
 const PLAIN = { head: [], border: [] };

@@ -1,4 +1,5 @@
 import { build, type Histogram } from 'hdr-histogram-js';
+import { setImmediate } from 'node:timers/promises';
 import type { Contender } from './contenders.js';
 import type { Message } from './http-chat.js';
 
@@ -93,6 +94,7 @@ const converse = async (contenders: readonly Contender[], times: readonly Times[
       if (contender === undefined || messages === undefined || own === undefined) throw new Error('no contender');
       if (own.failure !== null) continue;
       messages.push({ role: 'user', content: `${turn}: ${WORDS}` });
+      await anyMoment();
       try {
         const { text, ttftMs, totalMs } = await contender.ask(messages, MAX_TOKENS);
         messages.push({ role: 'assistant', content: text });
@@ -104,6 +106,15 @@ const converse = async (contenders: readonly Contender[], times: readonly Times[
       }
     }
   }
+};
+
+/**
+ * Up to a millisecond. Timers tick with the millisecond, those of the engine as well, and whoever follows one tick arrives at
+ * the same point before the next: what a way adds would be rounded to whole milliseconds, one up or one down by chance.
+ */
+const anyMoment = async (): Promise<void> => {
+  const until = performance.now() + Math.random();
+  while (performance.now() < until) await setImmediate();
 };
 
 const at = (histogram: Histogram, percentile: number): number => histogram.getValueAtPercentile(percentile) / 1_000;
