@@ -27,7 +27,7 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 
 describe('the quality of reuse', () => {
   it('is held below its bound on a stream that gets worse, with few shadow runs, and the record says how', async () => {
-    // At the share to start with, the loss would pass the bound in the second half.
+    // At the share to start with, the loss soon passes the bound, and would be a multiple of it at the end.
     await start({
       engineArgs: ['--chunk-damage', '0.1', '--chunk-drift', '0.0003'],
       env: { HOLDFAST_CHUNK_LOSS_BOUND: String(LOSS_BOUND) },

@@ -172,7 +172,7 @@ export class ChunkManager {
     const draw = this.#options.random();
     const planned = planTurnChunks({ found, layout, scope, shelf, planner, quality, draw });
     const { decision, work, plan } = planned;
-    made({ ...decision, isShadowed: work.isShadowed, lowered: plan.lowered.map(({ from, to }) => `${from} -> ${to}`) });
+    made({ ...decision, lowered: plan.lowered.map(({ from, to }) => `${from} -> ${to}`) });
     this.#planned.set(turn, planned);
     return work;
   }

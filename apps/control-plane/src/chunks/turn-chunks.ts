@@ -66,19 +66,12 @@ export const lookUpChunks = ({ layout, scope, shelf }: Pick<PlanParts, 'layout' 
 
 /** Modifies the controller: plans a turn for an engine. */
 export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
-  const { found, layout, scope, shelf, planner, quality, draw } = parts;
+  const { found, layout, scope, shelf, planner, quality } = parts;
   const { prompt } = found;
-  const decision =
-    found.variants > 0
-      ? quality.decide(draw)
-      : { recomputeShare: quality.recomputeShare, isShadowed: false, reason: 'nothing is stored of these chunks' };
-  const made = planner.plan({
-    prompt,
-    variantsOf: (id) => shelf.variantsOf(id),
-    recomputeShare: decision.recomputeShare,
-  });
+  const { recomputeShare } = quality;
+  const made = planner.plan({ prompt, variantsOf: (id) => shelf.variantsOf(id), recomputeShare });
   const plan = lowerPlan(made, shelf.capabilities);
-  const isReusing = plan.segments.some(({ kind }) => kind === 'reuse');
+  const decision = decisionOf(plan, parts);
   const identities = identitiesOf(layout, scope);
   const captures = new Map<string, Omit<Parameters<typeof knownVariant>[1], 'storedAt'>>();
   const proto = planToProto(plan, {
@@ -102,8 +95,16 @@ export const planTurnChunks = (parts: PlanParts): PlannedTurn => {
   const work = { plan: proto, salt: wireSalt(scope), epoch, fingerprint };
   return {
     ...{ shelf, plan, layout, scope, quality, decision, captures },
-    work: { ...work, isShadowed: decision.isShadowed && isReusing },
+    work: { ...work, isShadowed: decision.isShadowed },
   };
+};
+
+/** Modifies the controller. It hears of turns that reuse, and of those that would if it let them; others have no loss. */
+const decisionOf = (plan: ChunkPlan, { found, quality, draw }: PlanParts): QualityDecision => {
+  const { recomputeShare, reason } = quality;
+  if (found.variants === 0) return { recomputeShare, isShadowed: false, reason: 'nothing is stored of these chunks' };
+  const isReusing = plan.segments.some(({ kind }) => kind === 'reuse');
+  return isReusing || recomputeShare >= 1 ? quality.decide(draw) : { recomputeShare, isShadowed: false, reason };
 };
 
 /** Pure. How a variant is named towards an engine: the source is of a tenant, so the tenant goes with it. */

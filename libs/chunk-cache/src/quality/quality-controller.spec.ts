@@ -71,6 +71,31 @@ describe('the quality controller', () => {
     },
   );
 
+  it('keeps it below the bound where no share but the greatest is enough at last, whatever the chance', () => {
+    // As steep as the stream of test/e2e/chunk-quality.spec.ts; half of its turns reuse twice as much as the others.
+    const steep = (turn: number): number => (turn % 2 === 0 ? 0.8 : 0.4) * (0.1 + 0.0003 * turn);
+    for (let seed = 1; seed <= 200; seed += 1) {
+      const { sampled } = run(steep, 1_000, { seed });
+      expect(mean(sampled)).toBeLessThan(lossBound);
+      expect(sampled.length).toBeGreaterThan(0.02 * 1_000);
+    }
+  });
+
+  it('looks at a quiet stream in each stretch of it, at any turn there', () => {
+    const controller = new QualityController();
+    const random = streamOf(7);
+    const at: number[] = [];
+    for (let turn = 0; turn < TURNS; turn += 1) {
+      const { isShadowed, recomputeShare } = controller.decide(random());
+      if (!isShadowed) continue;
+      at.push(turn);
+      controller.observe({ loss: lossBound / 2, recomputeShare });
+    }
+    const gaps = at.slice(1).map((turn, index) => turn - at[index]!);
+    expect(Math.max(...gaps)).toBeLessThan(2 * 33);
+    expect(new Set(gaps.slice(10)).size).toBeGreaterThan(30);
+  });
+
   it('without it the same stream passes the bound', () => {
     const random = streamOf(1);
     const losses = Array.from({ length: TURNS }, (_, turn) => lossAt(drifting(turn), 0.1, random));

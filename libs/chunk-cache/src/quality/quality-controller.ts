@@ -12,11 +12,14 @@ export interface QualityRules {
   readonly firstShare: number;
 }
 
-/** A bound of 0.04 nats is half of what reordering the chunks of a prompt does to a small model. */
+/**
+ * A bound of 0.04 nats is half of what reordering the chunks of a prompt does to a small model. There is a share between
+ * 0.7 and no reuse: where 0.7 is too little, a stream would otherwise change between both, and be measured at 0.7 only.
+ */
 export const defaultQualityRules: QualityRules = {
   lossBound: 0.04,
   mostShadowShare: 0.05,
-  shares: [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 1],
+  shares: [0, 0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.7, 0.85, 1],
   firstShare: 0.3,
 };
 
@@ -61,6 +64,8 @@ export class QualityController {
   #hasLowered = false;
   #savedShadows = 0;
   #samplesSinceChange = 0;
+  #quietTurnsLeft = 0;
+  #isQuietSampleDue = false;
   #reason = 'share to start with';
 
   /** Throws a RangeError for rules that are no rules. */
@@ -95,10 +100,13 @@ export class QualityController {
     this.#savedShadows = Math.min(MOST_SAVED, this.#savedShadows + this.#rules.mostShadowShare);
     if (this.#level === this.#rules.shares.length - 1) return this.#rest();
     const isLearning = this.#samplesSinceChange < LEAST_SAMPLES;
-    const isWanted = isLearning || draw < QUIET_SPENDING * this.#rules.mostShadowShare;
+    const isWanted = this.#isQuietSample(draw) || isLearning;
     // An allowance is spent only when it is whole, so the limit holds for every start of the stream.
     const isShadowed = isWanted && this.#savedShadows >= 1 - 1e-9;
-    if (isShadowed) this.#savedShadows -= 1;
+    if (isShadowed) {
+      this.#savedShadows -= 1;
+      this.#isQuietSampleDue = false;
+    }
     return { recomputeShare: this.recomputeShare, isShadowed, reason: this.#reason };
   }
 
@@ -119,6 +127,17 @@ export class QualityController {
     if (mean > RAISE_ABOVE * lossBound) return this.#raise(mean > lossBound ? 2 : 1, what);
     this.#goodSamples = upper < LOWER_BELOW * lossBound ? this.#goodSamples + 1 : 0;
     if (this.#goodSamples >= this.#patience) this.#lower(what);
+  }
+
+  /** One turn of each few, any of them: chance alone would leave gaps in which a stream gets worse unseen. */
+  #isQuietSample(draw: number): boolean {
+    if (this.#quietTurnsLeft <= 0) {
+      this.#quietTurnsLeft = Math.max(1, Math.round(1 / (QUIET_SPENDING * this.#rules.mostShadowShare)));
+      this.#isQuietSampleDue = true;
+    }
+    const isDrawn = this.#isQuietSampleDue && draw < 1 / this.#quietTurnsLeft;
+    this.#quietTurnsLeft -= 1;
+    return isDrawn;
   }
 
   /** Nothing is reused, so there is nothing to compare: what shadow runs would have cost in time passes as good samples. */
