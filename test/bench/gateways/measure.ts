@@ -40,6 +40,9 @@ interface Times {
   failure: string | null;
 }
 
+/** Conversations of all measurements: none repeats what was said in an earlier one, whose KV the engine may still have. */
+let begun = 0;
+
 const newTimes = (): Times => {
   const histogram = (): Histogram => build({ numberOfSignificantValueDigits: 3 });
   return { ttft: histogram(), total: histogram(), first: histogram(), failure: null };
@@ -58,7 +61,8 @@ export const measure = async (
   const worker = async (): Promise<void> => {
     while (next < conversations) {
       next += 1;
-      await converse(contenders, times, `${concurrency}.${next}`);
+      begun += 1;
+      await converse(contenders, times, String(begun));
     }
   };
   await Promise.all(Array.from({ length: concurrency }, worker));
