@@ -12,6 +12,7 @@ import { ControlPlane } from './lifecycle/control-plane.js';
 import { countRequests } from './metrics/count-requests.js';
 import { metricsPage, readState } from './metrics/metrics-page.js';
 import { ServiceMetrics } from './metrics/service-metrics.js';
+import { serveBefore } from './http/serve-before.js';
 import { openAiRoutes } from './openai/openai-routes.js';
 import { RegisteredEngines } from './engines/registered-engines.js';
 import type { Storage } from './persistence/storage.js';
@@ -60,16 +61,6 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
     app.disable('x-powered-by');
     serveMetrics(app, foundation);
     app.use(
-      '/v1',
-      openAiRoutes({
-        services: app.get(ProgramServices),
-        authenticator: app.get(Authenticator, { strict: false }),
-        logger: foundation.logger,
-        maxBodyBytes: foundation.config.HOLDFAST_MAX_MESSAGE,
-        idleLimit: foundation.config.HOLDFAST_OPENAI_IDLE_LIMIT,
-      }),
-    );
-    app.use(
       '/api',
       restRoutes({
         context: restContext({
@@ -85,7 +76,9 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
         requestsPerSecond: foundation.config.HOLDFAST_REST_RATE,
       }),
     );
-    (app.getHttpServer() as HttpServer).keepAliveTimeout = HTTP_KEEP_ALIVE_MS;
+    const server = app.getHttpServer() as HttpServer;
+    server.keepAliveTimeout = HTTP_KEEP_ALIVE_MS;
+    serveOpenAi(server, app, foundation);
     await app.listen(port, host);
     const { grpcAddress } = app.get(ControlPlane);
     if (grpcAddress === null) throw new Error('the gRPC server was not started');
@@ -103,7 +96,26 @@ export const startControlPlane = async (foundation: Foundation): Promise<Running
   }
 };
 
-/** Counts every request, and serves the page of the counts. */
+/**
+ * Below /v1, before Express: it gives requests and answers other prototypes, which makes whatever Node does with them
+ * slower, and agents wait for each token.
+ */
+const serveOpenAi = (server: HttpServer, app: NestExpressApplication, { config, logger }: Foundation): void => {
+  const count = countRequests(app.get(ServiceMetrics, { strict: false }));
+  const answer = openAiRoutes({
+    services: app.get(ProgramServices),
+    authenticator: app.get(Authenticator, { strict: false }),
+    logger,
+    maxBodyBytes: config.HOLDFAST_MAX_MESSAGE,
+    idleLimit: config.HOLDFAST_OPENAI_IDLE_LIMIT,
+  });
+  serveBefore(server, {
+    isOwn: (path) => path === '/v1' || path.startsWith('/v1/'),
+    answer: (request, response) => count(request, response, () => answer(request, response)),
+  });
+};
+
+/** Counts every request that Express answers, and serves the page of the counts. */
 const serveMetrics = (app: NestExpressApplication, { telemetry, logger }: Foundation): void => {
   const metrics = app.get(ServiceMetrics, { strict: false });
   app.use(countRequests(metrics));

@@ -24,7 +24,7 @@ export const countRequests =
     next();
   };
 
-const routeOf = ({ route, originalUrl = '' }: Routed): string => {
+const routeOf = ({ route, url = '', originalUrl = url }: Routed): string => {
   if (typeof route?.path === 'string') return route.path;
   const path = originalUrl.replace(/[?#].*$/, '').replace(/\/+$/, '');
   return ownPaths.find((own) => own === path) ?? 'other';

@@ -6,7 +6,8 @@ import type { ServerResponse } from 'node:http';
 import type { Logger } from 'pino';
 import { randomUUID } from 'node:crypto';
 import { endProgram } from '../programs/end-program.js';
-import { cancelTurn, runTurn } from '../programs/run-turn.js';
+import { checkRequest, requestSchemas } from '../programs/request-schemas.js';
+import { cancelTurn, runOwnTurn } from '../programs/run-turn.js';
 import { requireModel } from '../programs/turn-planning.js';
 import type { LiveTurn, TurnResult } from '../turns/live-turn.js';
 import type { AnswerForm, AnswerIdentity } from './answer-form.js';
@@ -71,8 +72,20 @@ const MAX_NEW_PROGRAMS = 1;
 export const answerRequest = async (context: AnswerContext, asked: Asked, question: Question): Promise<void> => {
   const { model } = requireModel(context.services);
   if (question.model !== model) throw modelNotFound(question.model, model);
+  requireForm(question);
   await context.services.text.load();
   await ask(context, { asked, question, model, newPrograms: MAX_NEW_PROGRAMS });
+};
+
+/** The one part of a turn that the schemas of requests leave open: it may have been made of several of their fields. */
+const requireForm = (question: Question): void => {
+  const { structuredOutput } = question.sampling;
+  if (structuredOutput === undefined) return;
+  try {
+    checkRequest(requestSchemas.structuredOutput, { structuredOutput });
+  } catch (error) {
+    throw isDomainError(error) ? withOwnFields(error, question) : error;
+  }
 };
 
 interface Asking {
@@ -97,7 +110,7 @@ const ask = async (context: AnswerContext, asking: Asking): Promise<void> => {
       chunks: [...question.chunks],
     };
     const caller = asked.span.caller(context.services.book.live(claim.lane.programId)?.trace.context);
-    relay(context, { ...asking, claim, turn: await runTurn(context.services, request, caller) });
+    relay(context, { ...asking, claim, turn: await runOwnTurn(context.services, request, caller) });
   } catch (error) {
     giveBackUnanswered(context, claim);
     await askAnew(context, asking, error);

@@ -1,13 +1,17 @@
-/** What requests of the OpenAI form must look like. Fields that change no answer are taken and ignored. */
+/**
+ * What requests of the OpenAI form must look like. Fields that change no answer are taken and ignored. Whatever passes
+ * makes a turn that RunTurn's own schema takes (programs/request-schemas.ts), but for the form of the answer.
+ */
 import { invalidFields } from '@holdfast/platform';
 import { z } from 'zod';
+import { text } from '../programs/plain-text.js';
 import { holdfastMember } from './request-chunks.js';
 import { responseFormat, structuredOutputs } from './structured-output.js';
 
 const textPart = z.object({ type: z.literal('text', 'text'), text: z.string('a string') });
 const content = z.union([z.string(), z.array(textPart)], 'a string, or an array of parts of type text');
 const toolCall = z.object({
-  id: z.string('a string'),
+  id: text(0, 128),
   type: z.literal('function', 'function').default('function'),
   function: z.object({ name: z.string('a string').min(1, '1 to 128 characters').max(128), arguments: z.string() }),
 });
@@ -21,7 +25,7 @@ const message = z.discriminatedUnion(
       content: content.nullish(),
       tool_calls: z.array(toolCall).nullish(),
     }),
-    z.object({ role: z.literal('tool'), content, tool_call_id: z.string('a string').min(1, 'at least 1 character') }),
+    z.object({ role: z.literal('tool'), content, tool_call_id: text(1, 128) }),
   ],
   'a message of role system, developer, user, assistant or tool',
 );
@@ -40,14 +44,24 @@ const only = <Value extends string | number | boolean>(
 ): z.ZodType<Value | null | undefined> =>
   z.literal(value, why).nullish() as unknown as z.ZodType<Value | null | undefined>;
 
-const tokens = z.int('an integer of at least 1').min(1, 'an integer of at least 1');
+const MOST = 2 ** 31 - 1;
+const integerFrom = (min: number, max = MOST): z.ZodInt => {
+  const allowed = `an integer from ${min} to ${max}`;
+  return z.int(allowed).min(min, allowed).max(max, allowed);
+};
+const tokens = integerFrom(1);
+const tokenId = integerFrom(0, 2 ** 32 - 1);
 const within = (min: number, max: number): z.ZodNumber =>
   z.number(`${min} to ${max}`).min(min, `${min} to ${max}`).max(max, `${min} to ${max}`);
 
+const isTokenId = (key: string): boolean => /^\d{1,10}$/.test(key) && Number(key) < 2 ** 32;
+
 /** Keys are token ids. */
 const logitBias = z
-  .record(z.string().regex(/^\d{1,10}$/, 'token ids as keys'), within(-100, 100), 'an object of token ids and biases')
+  .record(z.string().refine(isTokenId, 'token ids as keys'), within(-100, 100), 'an object of token ids and biases')
   .refine((bias) => Object.keys(bias).length <= 1_024, 'at most 1,024 tokens');
+
+const stopText = text(1, 256);
 
 const candidates = z.int('0 to 20').min(0, '0 to 20').max(20, '0 to 20');
 
@@ -60,7 +74,7 @@ const common = {
   top_p: z.number('above 0, up to 1').gt(0, 'above 0, up to 1').max(1, 'above 0, up to 1').nullish(),
   seed: z.int32('a 32-bit integer').nullish(),
   stop: z
-    .union([z.string(), z.array(z.string()).max(16)], 'a string, or up to 16 of them')
+    .union([stopText, z.array(stopText).max(16)], 'a string of 1 to 256 characters, or up to 16 of them')
     .nullish()
     .transform((stop) => (typeof stop === 'string' ? [stop] : (stop ?? []))),
   n: only(1, 'absent or 1: one answer a request'),
@@ -69,12 +83,12 @@ const common = {
   logit_bias: logitBias.nullish(),
   response_format: responseFormat,
   // Of vLLM's own front end.
-  top_k: z.int('an integer of at least 0').min(0, 'an integer of at least 0').nullish(),
-  min_tokens: z.int('an integer of at least 0').min(0, 'an integer of at least 0').nullish(),
+  top_k: integerFrom(0).nullish(),
+  min_tokens: integerFrom(0).nullish(),
   ignore_eos: z.boolean('true or false').nullish(),
   min_p: within(0, 1).nullish(),
   repetition_penalty: z.number('above 0, up to 10').gt(0, 'above 0, up to 10').max(10, 'above 0, up to 10').nullish(),
-  stop_token_ids: z.array(z.int().min(0), 'an array of token ids').max(16, 'at most 16 token ids').nullish(),
+  stop_token_ids: z.array(tokenId, 'an array of token ids').max(16, 'at most 16 token ids').nullish(),
   structured_outputs: structuredOutputs,
 };
 
@@ -122,18 +136,7 @@ const completionSchema = z.object({
   ...common,
   prompt: z
     .union(
-      [
-        z.string(),
-        z.array(z.string()).length(1),
-        z
-          .array(
-            z
-              .int()
-              .min(0)
-              .max(2 ** 32 - 1),
-          )
-          .min(1),
-      ],
+      [z.string(), z.array(z.string()).length(1), z.array(tokenId).min(1)],
       'a string, an array of one string, or an array of token ids',
     )
     .transform((prompt): string | readonly number[] => {

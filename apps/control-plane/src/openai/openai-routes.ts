@@ -52,7 +52,7 @@ interface Route {
   readonly handle: (call: Call) => Promise<void> | void;
 }
 
-/** Handles every request below /v1; `request.url` is the path without that. */
+/** Handles every request below /v1. */
 export const openAiRoutes = (
   options: OpenAiRoutesOptions,
 ): ((request: IncomingMessage, response: ServerResponse) => void) => {
@@ -63,7 +63,7 @@ export const openAiRoutes = (
   });
   const context: AnswerContext = { services, logger, idleLimit, index };
   const routes: Readonly<Record<string, Route>> = {
-    '/chat/completions': {
+    '/v1/chat/completions': {
       method: 'POST',
       access: 'run',
       handle: async (call) => {
@@ -76,7 +76,7 @@ export const openAiRoutes = (
         );
       },
     },
-    '/completions': {
+    '/v1/completions': {
       method: 'POST',
       access: 'run',
       handle: async (call) => {
@@ -85,7 +85,7 @@ export const openAiRoutes = (
         await answerRequest(context, asked, await completionQuestion(context, asked, parseCompletionRequest(body)));
       },
     },
-    '/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
+    '/v1/models': { method: 'GET', access: 'read', handle: ({ response }) => sendModels(services, response) },
   };
   const answer = async (route: Route, { request, response, span }: Omit<Call, 'identity'>): Promise<void> => {
     requireOwnPage(request, { areKeysAsked: options.authenticator.isOn });
@@ -98,12 +98,12 @@ export const openAiRoutes = (
     // Until a turn's own id takes its place.
     response.setHeader('x-request-id', `req-${randomUUID()}`);
     const path = (request.url ?? '/').replace(/[?#].*$/, '').replace(/\/+$/, '');
-    const model = /^\/models\/(.+)$/.exec(path)?.[1];
+    const model = /^\/v1\/models\/(.+)$/.exec(path)?.[1];
     const route = model === undefined ? routes[path] : modelRoute(services, model);
     if (route === undefined) return refuse(response, unknownPath(path));
     if (request.method !== route.method) return refuse(response, wrongMethod(request.method ?? '', route.method));
-    const named = model === undefined ? path : '/models/{model}';
-    const span = new HttpSpan({ method: route.method, route: `/v1${named}`, headers: request.headers });
+    const named = model === undefined ? path : '/v1/models/{model}';
+    const span = new HttpSpan({ method: route.method, route: named, headers: request.headers });
     response.on('close', () => span.end({ status: response.statusCode, hasAll: response.writableFinished }));
     answer(route, { request, response, span }).catch((error: unknown) => sendFailure(response, error, logger));
   };
@@ -173,7 +173,7 @@ const refuse = (response: ServerResponse, { status, body, headers }: OpenAiFailu
 
 const unknownPath = (path: string): OpenAiFailure =>
   requestFailure(404, {
-    message: `nothing is at /v1${path}; allowed: /v1/chat/completions, /v1/completions, /v1/models`,
+    message: `nothing is at ${path}; allowed: /v1/chat/completions, /v1/completions, /v1/models`,
     code: 'unknown_url',
   });
 

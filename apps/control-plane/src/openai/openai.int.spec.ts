@@ -283,7 +283,7 @@ describe('chunks beside the messages', () => {
       max_tokens: 4,
       holdfast: { chunks: [{ ...chunks[0], source: 'a\0' }] },
     });
-    expect([refused.status, refused.body]).toMatchObject([400, { error: { param: 'chunks[0].source' } }]);
+    expect([refused.status, refused.body]).toMatchObject([400, { error: { param: 'holdfast.chunks[0].source' } }]);
   });
 
   it('are told what they cost at the end of a stream', async () => {

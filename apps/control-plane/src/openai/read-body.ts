@@ -20,9 +20,11 @@ const bodyOf = async (request: IncomingMessage, maxBytes: number): Promise<Buffe
   }
 };
 
+const utf8 = new TextDecoder('utf-8', { fatal: true });
+
 const parsed = (bytes: Buffer): unknown => {
   try {
-    return JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes)) as unknown;
+    return JSON.parse(utf8.decode(bytes)) as unknown;
   } catch (error) {
     const why = error instanceof Error ? error.message : 'unreadable';
     throw invalidFields([{ field: '(body)', description: `is no JSON in UTF-8 (${why}); allowed: a JSON object` }]);

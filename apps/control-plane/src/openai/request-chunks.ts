@@ -1,18 +1,14 @@
 /** Chunks of retrieved text beside the messages: the one extension of requests, a body member `holdfast`. */
 import type { program as wire } from '@holdfast/contracts';
 import { z } from 'zod';
-
-const text = (min: number, max: number): z.ZodString => {
-  const allowed = `${min} to ${max} characters`;
-  return z.string(allowed).min(min, allowed).max(max, allowed);
-};
+import { plainText } from '../programs/plain-text.js';
 
 const chunk = z.strictObject(
   {
-    id: text(1, 256),
+    id: plainText(1, 256),
     text: z.string('a text').min(1, 'a text'),
-    source: text(1, 256),
-    source_version: text(0, 128).nullish(),
+    source: plainText(1, 256),
+    source_version: plainText(0, 128).nullish(),
   },
   'an object of id, text, source and source_version',
 );

@@ -1,5 +1,11 @@
 import { z } from 'zod';
 
+/** Any text, its length counted as JavaScript does. */
+export const text = (min: number, max: number): z.ZodString => {
+  const allowed = `${min} to ${max} characters`;
+  return z.string(allowed).min(min, allowed).max(max, allowed);
+};
+
 /**
  * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
  * PostgreSQL does not store every one.

@@ -5,12 +5,7 @@
 import { durationFromProto, type program as wire } from '@holdfast/contracts';
 import { invalidFields, type DomainError } from '@holdfast/platform';
 import { z } from 'zod';
-import { plainText } from './plain-text.js';
-
-const text = (min: number, max: number): z.ZodString => {
-  const allowed = `${min} to ${max} characters`;
-  return z.string().min(min, allowed).max(max, allowed);
-};
+import { plainText, text } from './plain-text.js';
 
 const requestId = text(1, 128);
 /** After the tenant, which the edge has put before it. */
@@ -118,6 +113,7 @@ const inputAllowed = 'one of append, prompt, append_messages, conversation';
 type RequestName =
   | 'startProgram'
   | 'runTurn'
+  | 'structuredOutput'
   | 'beginToolCall'
   | 'endToolCall'
   | 'endProgram'
@@ -161,6 +157,8 @@ export const requestSchemas: Readonly<Record<RequestName, z.ZodType>> = {
       ({ input, chunks }) => chunks.length === 0 || input.$case === 'appendMessages' || input.$case === 'conversation',
       { path: ['chunks'], message: 'chunks with append_messages or conversation only' },
     ),
+  /** A part of `runTurn`. */
+  structuredOutput: z.object({ structuredOutput: structuredOutput.optional() }),
   beginToolCall: z.object({
     requestId,
     programId,

@@ -51,6 +51,21 @@ export const runTurn = async (
   return submit(services, program, submission);
 };
 
+/**
+ * A turn of a request that this service has made itself and checked (openai/chat-schema.ts). Its id is new, so nothing is
+ * looked up by it, and no body can be meant again: whoever learns the id and uses it is told that it was used before.
+ */
+export const runOwnTurn = async (
+  services: ProgramServices,
+  request: wire.RunTurnRequest,
+  caller: CallerTrace,
+): Promise<LiveTurn> => {
+  const program = services.book.find(request.programId);
+  if (program === undefined) throw await services.absent(request.programId);
+  requireReady(services, program);
+  return submit(services, program, { request, bodyDigest: '', caller });
+};
+
 /** Modifies state. The last caller of a turn has left, or the program ends. */
 export const cancelTurn = (services: ProgramServices, turn: LiveTurn, error?: DomainError): void => {
   if (turn.hasEnded) return;
