@@ -32,6 +32,12 @@ export const quicken = (tokenizer: { pre_tokenizer: PreTokenizer | null }): void
   tokenizer.pre_tokenizer = quick(tokenizer.pre_tokenizer);
 };
 
+/** Pure. True when words come out of it as byte-level spells them, quickly. */
+export const isByteLevel = (tokenizer: unknown): boolean =>
+  tokenizer instanceof SequencePreTokenizer
+    ? isByteLevel(tokenizer.tokenizers.at(-1))
+    : tokenizer instanceof QuickByteLevel;
+
 const quick = (given: PreTokenizer | null): PreTokenizer | null => {
   if (given instanceof SequencePreTokenizer) given.tokenizers = given.tokenizers.map(quick);
   return given instanceof ByteLevelPreTokenizer ? new QuickByteLevel(given.config) : given;

@@ -3,8 +3,8 @@ import { Tokenizer } from '@huggingface/tokenizers';
 import { type AppendOptions, type AppendedPrompt, appendMessages } from './append-messages.js';
 import { type ChatTemplate, compileChatTemplate } from './chat-template.js';
 import { type DecodeStream, type Vocabulary, createDecodeStream } from './decode-stream.js';
-import { quicken } from './quick-byte-level.js';
 import { readTokenizerFiles } from './tokenizer-files.js';
+import { wordEncoder } from './word-encoder.js';
 
 /** Text to tokens and back, as the engine's own model does it. */
 export interface TextCodec {
@@ -26,8 +26,7 @@ export const loadTextCodec = (archive: Uint8Array): TextCodec => {
   const vocabulary = buildVocabulary(files.tokenizer, files.config);
   const template =
     files.chatTemplate === undefined ? noTemplate : compileChatTemplate(files.chatTemplate, files.config);
-  const encode = (text: string): Uint32Array =>
-    Uint32Array.from(vocabulary.tokenizer.encode(text, { add_special_tokens: false }).ids);
+  const encode = wordEncoder(vocabulary.tokenizer);
   const markedText = (tokenIds: Uint32Array): string =>
     tokenIds.length === 0 ? '' : vocabulary.tokenizer.decode([...tokenIds], { skip_special_tokens: false });
   return {
@@ -45,7 +44,6 @@ export const loadTextCodec = (archive: Uint8Array): TextCodec => {
 const buildVocabulary = (tokenizerJson: Record<string, unknown>, config: Record<string, unknown>): Vocabulary => {
   try {
     const tokenizer = new Tokenizer(tokenizerJson, config);
-    quicken(tokenizer);
     const added = [...tokenizer.get_added_tokens_decoder()].map(
       ([id, { content, special }]) => [id, { content, special }] as const,
     );
