@@ -14,8 +14,9 @@ export interface TextRow {
 
 interface Work {
   readonly work: string;
-  readonly installed: () => unknown;
-  readonly used: () => unknown;
+  /** `run` counts the runs. */
+  readonly installed: (run: number) => unknown;
+  readonly used: (run: number) => unknown;
 }
 
 const MESSAGES = [10, 100, 400];
@@ -50,20 +51,21 @@ export const benchText = async (): Promise<readonly TextRow[]> => {
       used: () => codec.renderMessages(messages, [], { addGenerationPrompt: true }),
     };
   });
-  const encodings = CHARACTERS.map((count): Work => {
-    const text = SAID.repeat(Math.ceil(count / SAID.length)).slice(0, count);
-    return {
-      work: `tokens of ${count} characters`,
-      installed: () => Array.from<number>(tokenizer.encode(text, { add_special_tokens: false }).ids),
-      used: () => Array.from(codec.encode(text)),
-    };
+  const encoding = (work: string, textOf: (run: number) => string): Work => ({
+    work,
+    installed: (run) => Array.from<number>(tokenizer.encode(textOf(run), { add_special_tokens: false }).ids),
+    used: (run) => Array.from(codec.encode(textOf(run))),
   });
+  const encodings = CHARACTERS.flatMap((count) => [
+    encoding(`tokens of ${count} characters, known words`, () => SAID.repeat(count / SAID.length + 1).slice(0, count)),
+    encoding(`tokens of ${count} characters, new words`, (run) => newWords(run, count)),
+  ]);
   return [...renderings, ...encodings].map(measured);
 };
 
 /** The two take turns, so that noise hits both. */
 const measured = ({ work, installed, used }: Work): TextRow => {
-  if (String(installed()) !== String(used())) throw new Error(`${work}: the two results differ`);
+  if (String(installed(-1)) !== String(used(-1))) throw new Error(`${work}: the two results differ`);
   const [installedTimes, usedTimes] = [newTimes(), newTimes()];
   for (let index = 0; index < WARM_UP + MEASURED; index += 1) {
     for (const [times, run] of [
@@ -71,12 +73,22 @@ const measured = ({ work, installed, used }: Work): TextRow => {
       [usedTimes, used],
     ] as const) {
       const startedAt = process.hrtime.bigint();
-      run();
+      run(index);
       if (index >= WARM_UP) times.recordValue(Number(process.hrtime.bigint() - startedAt));
     }
   }
   const p50Micros = (times: Histogram): number => times.getValueAtPercentile(50) / 1_000;
   return { work, installedP50Micros: p50Micros(installedTimes), usedP50Micros: p50Micros(usedTimes) };
+};
+
+/** Words of which no run has one that another has had. */
+const newWords = (run: number, characters: number): string => {
+  const word = (index: number): string =>
+    Array.from({ length: 6 }, (_, place) => String.fromCharCode(97 + (Math.floor(index / 26 ** place) % 26))).join('');
+  const count = Math.ceil(characters / 7);
+  return Array.from({ length: count }, (_, index) => word((run + 1) * count + index))
+    .join(' ')
+    .slice(0, characters);
 };
 
 const newTimes = (): Histogram => build({ highestTrackableValue: 10_000_000_000, numberOfSignificantValueDigits: 3 });
