@@ -18,6 +18,16 @@ const byteLevel = (changes: object): object => ({
 const WORDS = String.raw`(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+`;
 const split = { type: 'Split', pattern: { Regex: WORDS }, behavior: 'Isolated', invert: false };
 
+const sequence = (last: object): object => ({ type: 'Sequence', pretokenizers: [split, last] });
+
+/** Of the tokenizer's file: of its markers, or of its own parts. */
+interface Changes {
+  readonly lstrip?: boolean;
+  readonly normalized?: boolean;
+  readonly normalizer?: object;
+  readonly post_processor?: object;
+}
+
 const text = fc.oneof(
   fc.string({ unit: 'binary', maxLength: 60 }),
   fc.string({ unit: fc.constantFrom(...' \n\t\r.,\'"ab1é’─漢😀\u00a0'), maxLength: 60 }),
@@ -32,29 +42,19 @@ const template = {
 };
 
 describe('byte-level words', () => {
-  it.each([
-    ['by its own pattern', byteLevel({})],
-    ['with a blank before the first word', byteLevel({ add_prefix_space: true })],
-    ['without a pattern', byteLevel({ use_regex: false })],
-    [
-      'behind the pattern of newer models',
-      { type: 'Sequence', pretokenizers: [split, byteLevel({ use_regex: false })] },
-    ],
-    [
-      'behind that and with blanks',
-      { type: 'Sequence', pretokenizers: [split, byteLevel({ add_prefix_space: true })] },
-    ],
+  it.each<[string, object, Changes]>([
+    ['by its own pattern', byteLevel({}), {}],
+    ['with a blank before the first word', byteLevel({ add_prefix_space: true }), {}],
+    ['without a pattern', byteLevel({ use_regex: false }), {}],
+    ['behind the pattern of newer models', sequence(byteLevel({ use_regex: false })), {}],
+    ['behind that and with blanks', sequence(byteLevel({ add_prefix_space: true })), {}],
     ['and a normalizer', byteLevel({}), { normalizer: { type: 'NFC' } }],
     ['and markers that take blanks along', byteLevel({}), { lstrip: true }],
-    [
-      'and markers that are looked for in normalized text',
-      byteLevel({}),
-      { normalizer: { type: 'NFC' }, normalized: true },
-    ],
+    ['and markers in normalized text', byteLevel({}), { normalizer: { type: 'NFC' }, normalized: true }],
     ['and a template of markers', byteLevel({}), { post_processor: template }],
   ])(
     'are encoded %s as the library does',
-    (_name, pre_tokenizer, { lstrip = false, normalized = false, ...others } = {}) => {
+    (_name, pre_tokenizer, { lstrip = false, normalized = false, ...others }) => {
       const model = {
         ...(json('tokenizer.json')['model'] as object),
         merges: [
