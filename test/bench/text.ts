@@ -41,7 +41,6 @@ export const benchText = async (): Promise<readonly TextRow[]> => {
   const template = new Template(chatTemplate);
   const files = unzipSync(archive);
   const json = (name: string): object => JSON.parse(strFromU8(files[name] ?? new Uint8Array())) as object;
-  const tokenizer = new Tokenizer(json('tokenizer.json'), json('tokenizer_config.json'));
   const renderings = MESSAGES.map((count): Work => {
     const messages = conversation(count);
     const values = { messages, tools: null, bos_token: '', eos_token: '', add_generation_prompt: true };
@@ -51,11 +50,16 @@ export const benchText = async (): Promise<readonly TextRow[]> => {
       used: () => codec.renderMessages(messages, [], { addGenerationPrompt: true }),
     };
   });
-  const encoding = (work: string, textOf: (run: number) => string): Work => ({
-    work,
-    installed: (run) => Array.from<number>(tokenizer.encode(textOf(run), { add_special_tokens: false }).ids),
-    used: (run) => Array.from(codec.encode(textOf(run))),
-  });
+  // Each with tokenizers of its own: both remember words, and those of one work would slow the next.
+  const encoding = (work: string, textOf: (run: number) => string): Work => {
+    const tokenizer = new Tokenizer(json('tokenizer.json'), json('tokenizer_config.json'));
+    const { encode } = loadTextCodec(archive);
+    return {
+      work,
+      installed: (run) => Array.from<number>(tokenizer.encode(textOf(run), { add_special_tokens: false }).ids),
+      used: (run) => Array.from(encode(textOf(run))),
+    };
+  };
   const encodings = CHARACTERS.flatMap((count) => [
     encoding(`tokens of ${count} characters, known words`, () => SAID.repeat(count / SAID.length + 1).slice(0, count)),
     encoding(`tokens of ${count} characters, new words`, (run) => newWords(run, count)),

@@ -13,9 +13,8 @@ const usage = `holdfast: the control plane
 `;
 
 /**
- * Bytes of bytecode that a function runs between two looks at whether to optimize it; 67,584 unless told. Most of what a turn
- * needs runs once a turn, so that a service would have its steady speed after some thousand turns. With this it has it after
- * hundreds, for less processor time even at first (docs/performance.md, "Beside other gateways").
+ * Bytes of bytecode that a function runs between two looks at whether to optimize it; V8's own default is for programs with
+ * loops. Most of what a turn needs runs once a turn, so that a service would come late to its steady speed.
  */
 const INTERRUPT_BUDGET_BYTES = 10_000;
 

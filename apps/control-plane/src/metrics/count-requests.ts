@@ -1,4 +1,5 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { pathOf } from '../http/serve-before.js';
 import type { ServiceMetrics } from './service-metrics.js';
 
 /** What Express adds to a request: the pattern of the route that took it, e.g. `/api/v1/programs/:id`. */
@@ -26,6 +27,6 @@ export const countRequests =
 
 const routeOf = ({ route, url = '', originalUrl = url }: Routed): string => {
   if (typeof route?.path === 'string') return route.path;
-  const path = originalUrl.replace(/[?#].*$/, '').replace(/\/+$/, '');
+  const path = pathOf(originalUrl);
   return ownPaths.find((own) => own === path) ?? 'other';
 };

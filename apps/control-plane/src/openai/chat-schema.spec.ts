@@ -69,7 +69,6 @@ const taken = <Request>(parse: (body: unknown) => Request, body: unknown): Reque
     return null; // Refused with reasons, which openai.int.spec.ts reads.
   }
 };
-const ids = { requestId: 'r', programId: 'p' };
 const sampling = (request: CommonRequest, maxTokens: unknown, logprobs: unknown): object =>
   samplingOf(request, {
     maxTokens: maxTokens as number | undefined,
@@ -81,44 +80,43 @@ const RUNS = { numRuns: 5_000 };
 /** Of the runs, so that the property is not empty. */
 const LEAST_TAKEN = 100;
 
+/** Whatever `parse` takes of the bodies makes a turn that RunTurn's schema takes. */
+const holds = <Request>(
+  bodies: fc.Arbitrary<unknown>,
+  parse: (body: unknown) => Request,
+  turnOf: (request: Request) => object,
+): void => {
+  let count = 0;
+  fc.assert(
+    fc.property(bodies, (body) => {
+      const request = taken(parse, body);
+      if (request === null) return;
+      count += 1;
+      checkRequest(requestSchemas.runTurn, { requestId: 'r', programId: 'p', ...turnOf(request) });
+    }),
+    RUNS,
+  );
+  expect(count).toBeGreaterThan(LEAST_TAKEN);
+};
+
 describe('what the schemas of the OpenAI form take', () => {
   it('is a turn for RunTurn, as a chat', () => {
-    let count = 0;
-    fc.assert(
-      fc.property(chat, (body) => {
-        const request = taken(parseChatRequest, body);
-        if (request === null) return;
-        count += 1;
-        const messages = wireMessages(request.messages);
-        const { max_completion_tokens: most, max_tokens: older, logprobs, top_logprobs: top } = request;
-        checkRequest(requestSchemas.runTurn, {
-          ...ids,
-          input: { $case: 'conversation', value: { messages, toolsJson: toolsJsonOf(request) } },
-          sampling: sampling(request, most ?? older, logprobs === true ? (top ?? 0) : undefined),
-          chunks: wireChunks(request.holdfast),
-        });
-      }),
-      RUNS,
-    );
-    expect(count).toBeGreaterThan(LEAST_TAKEN);
+    holds(chat, parseChatRequest, (request) => {
+      const { max_completion_tokens: most, max_tokens: older, logprobs, top_logprobs: top } = request;
+      const messages = wireMessages(request.messages);
+      return {
+        input: { $case: 'conversation', value: { messages, toolsJson: toolsJsonOf(request) } },
+        sampling: sampling(request, most ?? older, logprobs === true ? (top ?? 0) : undefined),
+        chunks: wireChunks(request.holdfast),
+      };
+    });
   });
 
   it('is a turn for RunTurn, as a completion', () => {
-    let count = 0;
-    fc.assert(
-      fc.property(completion, (body) => {
-        const request = taken(parseCompletionRequest, body);
-        if (request === null) return;
-        count += 1;
-        checkRequest(requestSchemas.runTurn, {
-          ...ids,
-          input: { $case: 'prompt', value: { ids: [] } },
-          sampling: sampling(request, request.max_tokens, request.logprobs),
-          chunks: [],
-        });
-      }),
-      RUNS,
-    );
-    expect(count).toBeGreaterThan(LEAST_TAKEN);
+    holds(completion, parseCompletionRequest, (request) => ({
+      input: { $case: 'prompt', value: { ids: [] } },
+      sampling: sampling(request, request.max_tokens, request.logprobs),
+      chunks: [],
+    }));
   });
 });

@@ -7,6 +7,7 @@ import type { Duration } from '@holdfast/scheduling';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { randomUUID } from 'node:crypto';
 import type { Logger } from 'pino';
+import { pathOf } from '../http/serve-before.js';
 import { requireAccess, type Access } from '../identity/access.js';
 import { bearerToken, type Authenticator } from '../identity/authenticator.js';
 import type { Identity } from '../identity/identity.js';
@@ -97,7 +98,7 @@ export const openAiRoutes = (
   return (request, response) => {
     // Until a turn's own id takes its place.
     response.setHeader('x-request-id', `req-${randomUUID()}`);
-    const path = (request.url ?? '/').replace(/[?#].*$/, '').replace(/\/+$/, '');
+    const path = pathOf(request.url);
     const model = /^\/v1\/models\/(.+)$/.exec(path)?.[1];
     const route = model === undefined ? routes[path] : modelRoute(services, model);
     if (route === undefined) return refuse(response, unknownPath(path));

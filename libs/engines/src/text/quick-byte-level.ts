@@ -33,9 +33,9 @@ export const quicken = (tokenizer: { pre_tokenizer: PreTokenizer | null }): void
 };
 
 /** Pure. True when words come out of it as byte-level spells them, quickly. */
-export const isByteLevel = (tokenizer: unknown): boolean =>
+export const isQuickByteLevel = (tokenizer: unknown): boolean =>
   tokenizer instanceof SequencePreTokenizer
-    ? isByteLevel(tokenizer.tokenizers.at(-1))
+    ? isQuickByteLevel(tokenizer.tokenizers.at(-1))
     : tokenizer instanceof QuickByteLevel;
 
 const quick = (given: PreTokenizer | null): PreTokenizer | null => {

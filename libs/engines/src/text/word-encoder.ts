@@ -1,9 +1,9 @@
 /**
  * Byte-level BPE word by word, with the ids of words remembered: what agents read is made of the same words over and over.
- * The library remembers the tokens of words too, but spends four times as long on putting them together.
+ * The library remembers the tokens of words too, but spends several times as long on putting them together.
  */
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { isByteLevel, quicken } from './quick-byte-level.js';
+import { isQuickByteLevel, quicken } from './quick-byte-level.js';
 
 /** Of the library's tokenizer, beyond what it declares. */
 interface Internals {
@@ -51,7 +51,7 @@ const isWordwise = (tokenizer: Tokenizer): boolean => {
     ({ lstrip, rstrip, normalized }) => !lstrip && !rstrip && (!normalized || normalizer === null),
   );
   const isChanged = remove_space === true || do_lowercase_and_remove_accent === true;
-  return type === 'BPE' && fuse_unk !== true && isByteLevel(rest.pre_tokenizer) && isFound && !isChanged;
+  return type === 'BPE' && fuse_unk !== true && isQuickByteLevel(rest.pre_tokenizer) && isFound && !isChanged;
 };
 
 const encodingWords = (tokenizer: Tokenizer): ((text: string) => Uint32Array) => {
