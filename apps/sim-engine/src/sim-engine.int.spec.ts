@@ -72,6 +72,7 @@ describe('a simulated engine', () => {
     };
     const services = await ask({ listServices: '' });
     expect(services.listServicesResponse?.service.map(({ name }) => name).sort()).toEqual([
+      'holdfast.engine.v1.RequestStreamService',
       'holdfast.kv.v1.KvControl',
       'vllm.grpc.engine.VllmEngine',
     ]);

@@ -1,7 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { ReflectionService } from '@grpc/reflection';
-import { chunk, kv, reflectedFiles, vllm } from '@holdfast/contracts';
+import { chunk, engine, kv, reflectedFiles, vllm } from '@holdfast/contracts';
 import { type Clock, DomainError, type ErrorLogger } from '@holdfast/platform';
 import { EngineModel } from '@holdfast/simulation';
 import { HealthImplementation } from 'grpc-health-check';
@@ -11,6 +11,7 @@ import type { EngineSettings } from './engine-settings.js';
 import { kvControlService } from './kv/kv-control-service.js';
 import { PinWatch } from './kv/pin-watch.js';
 import { statsToProto } from './kv/pin-mapping.js';
+import { RequestStreamService } from './request-stream/request-stream-service.js';
 import { ThroughputMeter } from './throughput-meter.js';
 import { tokenizerArchive } from './tokenizer/tokenizer-archive.js';
 import { KvEventFeed } from './vllm/kv-event-feed.js';
@@ -40,6 +41,7 @@ export interface SimEngine {
 
 const VLLM_SERVICE = 'vllm.grpc.engine.VllmEngine';
 const KV_SERVICE = 'holdfast.kv.v1.KvControl';
+const REQUEST_STREAM_SERVICE = 'holdfast.engine.v1.RequestStreamService';
 const CHUNK_SERVICE = 'holdfast.chunk.v1.ChunkEngineService';
 
 const MAX_MESSAGE_BYTES = 64 * 1_024 * 1_024;
@@ -57,9 +59,11 @@ export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngi
   });
   server.addService(vllm.VllmEngineService, engineService.handlers());
   server.addService(kv.KvControlService, kvControlService({ driver, settings, watch, version, logger }));
+  const requestStreams = new RequestStreamService({ generate: (peer) => engineService.generate(peer), logger });
+  server.addService(engine.RequestStreamServiceService, requestStreams.handlers());
   const chunks = chunkService(options);
   if (chunks !== null) server.addService(chunk.ChunkEngineServiceService, chunks.handlers());
-  const services = [VLLM_SERVICE, KV_SERVICE, ...(chunks === null ? [] : [CHUNK_SERVICE])];
+  const services = [VLLM_SERVICE, KV_SERVICE, REQUEST_STREAM_SERVICE, ...(chunks === null ? [] : [CHUNK_SERVICE])];
   const health = new HealthImplementation(Object.fromEntries(['', ...services].map((name) => [name, 'SERVING'])));
   health.addToServer(server);
   new ReflectionService(reflectedFiles(), { services }).addToServer(server);
@@ -71,6 +75,7 @@ export const startSimEngine = async (options: SimEngineOptions): Promise<SimEngi
       for (const name of ['', ...services]) health.setStatus(name, 'NOT_SERVING');
       const ending = draining();
       engineService.close(ending);
+      requestStreams.close(ending);
       chunks?.close(ending);
       watch.close(ending);
       feed.close(ending);

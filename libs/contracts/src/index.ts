@@ -4,6 +4,7 @@
  */
 export * as program from './program.js';
 export * as chunk from './chunk.js';
+export * as engine from './engine.js';
 export * as kv from './kv.js';
 export * as vllm from './vllm.js';
 export { Reason } from './generated/holdfast/errors/v1/reasons.js';

@@ -1,14 +1,11 @@
-import type { ServerWritableStream } from '@grpc/grpc-js';
 import type { vllm } from '@holdfast/contracts';
-import { toGrpcStatus } from '@holdfast/platform';
 import type { Instant } from '@holdfast/scheduling';
 import type { FinishedRequest } from '@holdfast/simulation';
 import type { RequestObserver } from '../engine-driver.js';
 import { outputLogprobs } from '../output/output-logprobs.js';
 import type { AcceptedRequest } from './accepted-request.js';
+import type { GeneratePeer } from './generate-peer.js';
 import { writeHintAnswer } from './hints.js';
-
-type GenerateCall = ServerWritableStream<vllm.GenerateRequest, vllm.GenerateResponse>;
 
 /** How a request ended. */
 type Ending = Omit<
@@ -36,11 +33,11 @@ export class GenerateReply implements RequestObserver {
   private isOpen = true;
 
   constructor(
-    private readonly call: GenerateCall,
+    private readonly peer: GeneratePeer,
     private readonly request: AcceptedRequest,
     private readonly epoch: string,
   ) {
-    call.on('drain', () => {
+    peer.onDrain(() => {
       this.isBlocked = false;
       this.flush();
     });
@@ -73,11 +70,11 @@ export class GenerateReply implements RequestObserver {
     this.end({ ...NO_ENDING_EXTRAS, finishReason: 'abort' });
   }
 
-  /** Ends the call with an error. */
+  /** Ends the answer with an error. */
   fail(error: unknown): void {
     if (!this.isOpen) return;
     this.isOpen = false;
-    this.call.emit('error', toGrpcStatus(error));
+    this.peer.fail(error);
   }
 
   /** The peer is gone: nothing is written any more. */
@@ -96,13 +93,12 @@ export class GenerateReply implements RequestObserver {
       const from = this.sentTokens;
       const tokenIds = this.outputIds.slice(from);
       this.sentTokens = this.outputIds.length;
-      this.isBlocked = !this.call.write({ response: { $case: 'chunk', value: this.chunk(tokenIds, from) } });
+      this.isBlocked = !this.peer.write({ response: { $case: 'chunk', value: this.chunk(tokenIds, from) } });
     }
     if (this.ending === undefined || this.isBlocked) return;
     this.isOpen = false;
     const output = { outputIds: this.outputIds, outputLogprobs: this.logprobs(this.outputIds, 0) };
-    this.call.write({ response: { $case: 'complete', value: { ...this.ending, ...this.counts(), ...output } } });
-    this.call.end();
+    this.peer.end({ response: { $case: 'complete', value: { ...this.ending, ...this.counts(), ...output } } });
   }
 
   private chunk(tokenIds: number[], from: number): vllm.GenerateStreamChunk {

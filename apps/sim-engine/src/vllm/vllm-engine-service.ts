@@ -8,6 +8,7 @@ import { streaming, unary } from '../grpc-handlers.js';
 import type { TokenizerArchive } from '../tokenizer/tokenizer-archive.js';
 import { acceptRequest } from './accepted-request.js';
 import { modelInfo, serverInfo } from './engine-info.js';
+import { callPeer, type GeneratePeer } from './generate-peer.js';
 import { GenerateReply } from './generate-reply.js';
 import type { KvEventFeed } from './kv-event-feed.js';
 import { type LoadFigures, schedulerLoad } from './load-report.js';
@@ -30,8 +31,6 @@ const MAX_LIVE_REQUESTS = 10_000;
 
 const TOKENIZER_CHUNK_BYTES = 64 * 1_024;
 
-type GenerateCall = ServerWritableStream<vllm.GenerateRequest, vllm.GenerateResponse>;
-
 /** A request that waits or runs. */
 interface LiveRequest {
   readonly reply: GenerateReply;
@@ -52,7 +51,7 @@ export class VllmEngineService {
   handlers(): vllm.VllmEngineServer {
     const { logger, feed } = this.options;
     return {
-      generate: streaming(logger, (call) => this.generate(call)),
+      generate: streaming(logger, (call) => this.generate(callPeer(call))),
       healthCheck: unary(logger, () => ({ healthy: true, message: 'serving' })),
       flushCache: unary(logger, () => this.flushCache()),
       abort: unary(logger, (request: vllm.AbortRequest) => this.abort(request)),
@@ -95,15 +94,20 @@ export class VllmEngineService {
     this.live.clear();
   }
 
-  private generate(call: GenerateCall): void {
+  /**
+   * Runs a request until its answer has ended. Modifies state.
+   *
+   * @throws DomainError for a request that the engine does not take.
+   */
+  generate(peer: GeneratePeer): void {
     const { driver, settings } = this.options;
     this.lastReceivedAtMs = Date.now();
-    const requestId = this.requestIdOf(call.request);
-    const accepted = acceptRequest(call.request, settings);
-    const reply = new GenerateReply(call, accepted, settings.epoch);
+    const requestId = this.requestIdOf(peer.request);
+    const accepted = acceptRequest(peer.request, settings);
+    const reply = new GenerateReply(peer, accepted, settings.epoch);
     const { promptIds, plan, hints } = accepted;
-    const span = new RequestSpan({ metadata: call.metadata, requestId, promptTokens: promptIds.length });
-    call.on('cancelled', () => {
+    const span = new RequestSpan({ metadata: peer.metadata, requestId, promptTokens: promptIds.length });
+    peer.onCancelled(() => {
       reply.close();
       if (this.live.get(requestId)?.reply !== reply) return;
       this.live.delete(requestId);
