@@ -4,6 +4,7 @@ import { chunk } from '@holdfast/contracts';
 import type { EngineLoad } from '@holdfast/scheduling';
 import type { EngineClient, GenerateCall, GenerateEvent, WatchEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
+import { callSource } from '../vllm/message-source.js';
 import { pullMessages } from '../vllm/pull-messages.js';
 import { openChunkLink, type ChunkClientOptions, type ChunkLink } from './chunk-link.js';
 import type { ChunkOperations } from './chunk-operations.js';
@@ -119,7 +120,7 @@ const chunkOperations = (link: ChunkLink): ChunkOperations => {
     },
     reconcile: (opId, known) => longUnary('Reconcile', client, client.reconcile, { opId, known: [...known] }),
     watchEvents: ({ epoch, since, signal }) =>
-      pullMessages(client.watchEvents({ epoch, since }), {
+      pullMessages(callSource(client.watchEvents({ epoch, since })), {
         engineId,
         method: 'WatchEvents',
         client,

@@ -3,6 +3,7 @@ import { chunk } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
 import { requireSampling } from '../sampling-features.js';
+import { callSource } from '../vllm/message-source.js';
 import { pullMessages } from '../vllm/pull-messages.js';
 import type { ChunkLink } from './chunk-link.js';
 import type { ChunkWork } from './chunk-operations.js';
@@ -23,7 +24,7 @@ export async function* execute(link: ChunkLink, call: GenerateCall): AsyncGenera
   const { firstMessageMs, streamIdleMs: idleMs } = timeouts;
   const outputIds: number[] = [];
   const pull = { engineId, method: 'Execute', client, firstMessageMs, idleMs, signal: call.signal };
-  for await (const { payload } of pullMessages(stream, pull)) {
+  for await (const { payload } of pullMessages(callSource(stream), pull)) {
     if (payload?.$case === 'token') {
       outputIds.push(payload.value.tokenId);
       // What was taken as stored is known at the end only.

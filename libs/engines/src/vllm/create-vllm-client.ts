@@ -24,6 +24,7 @@ export const createVllmClient = (options: VllmClientOptions): EngineClient => {
         timeouts: link.timeouts,
         sendsHints: link.description?.capabilities.pins ?? false,
         samplingFeatures: link.samplingFeatures,
+        requestStreams: link.requestStreams,
       }),
     ...pinOperations(link),
     rerank: (requestId, epoch, rank) => rerank(link, { requestId, epoch, rank }),

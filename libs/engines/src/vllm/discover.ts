@@ -26,6 +26,8 @@ export const discover = async (link: EngineLink): Promise<EngineInfo> => {
     unary('GetServerInfo', engine, engine.getServerInfo, {}),
     findKvControl(link),
   ]);
+  // A stock engine has none, and need not be asked.
+  if (control !== undefined) await link.requestStreams.open();
   const facts = control === undefined ? await describeStock(link, server) : describeControlled(link, control, server);
   link.description = facts.description;
   link.samplingFeatures = samplingFeaturesOf(server);

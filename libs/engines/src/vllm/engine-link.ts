@@ -4,6 +4,7 @@ import type { EngineDescription, PrefillCost } from '@holdfast/scheduling';
 import { EngineError } from '../engine-error.js';
 import { type UnaryCaller, channelCredentials, channelOptions, createUnaryCaller } from './channel.js';
 import { SAMPLING_FEATURES, type SamplingFeature } from '../sampling-features.js';
+import { RequestStreams } from './request-streams.js';
 import { type VllmClientOptions, type VllmTimeouts, resolveTimeouts } from './options.js';
 
 /** The connections to one engine and what is known about it. The parts of the client share it. */
@@ -15,6 +16,7 @@ export interface EngineLink {
   /** True when KvControl is looked for on an address of its own. */
   readonly hasOwnKvAddress: boolean;
   readonly timeouts: Required<VllmTimeouts>;
+  readonly requestStreams: RequestStreams;
   readonly unary: UnaryCaller;
   /** What `info` found last. */
   description: EngineDescription | undefined;
@@ -35,6 +37,7 @@ export const openEngineLink = (options: VllmClientOptions): EngineLink => {
   const kvControl = hasOwnKvAddress
     ? new kv.KvControlClient(options.kvControlAddress, credentials, channel)
     : new kv.KvControlClient(options.address, credentials, { channelOverride: engine.getChannel() });
+  const requestStreams = new RequestStreams(options.address, engine, timeouts);
   const link: EngineLink = {
     engineId: options.engineId,
     prefillCost: options.prefillCost,
@@ -42,6 +45,7 @@ export const openEngineLink = (options: VllmClientOptions): EngineLink => {
     kvControl,
     hasOwnKvAddress,
     timeouts,
+    requestStreams,
     unary: createUnaryCaller({
       engineId: options.engineId,
       deadlineMs: timeouts.unaryMs,
@@ -51,7 +55,10 @@ export const openEngineLink = (options: VllmClientOptions): EngineLink => {
     description: undefined,
     samplingFeatures: SAMPLING_FEATURES,
     losses: 0,
-    close: () => [engine, kvControl].forEach((client: Client) => client.close()),
+    close: () => {
+      requestStreams.close();
+      [engine, kvControl].forEach((client: Client) => client.close());
+    },
   };
   return link;
 };

@@ -1,13 +1,16 @@
-import { type Client, type ClientReadableStream, Metadata } from '@grpc/grpc-js';
+import { type Client, Metadata } from '@grpc/grpc-js';
 import { vllm } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
 import { type SamplingFeature, requireSampling } from '../sampling-features.js';
+import { MAX_MESSAGE_BYTES } from './channel.js';
 import { GenerateProtocol } from './generate-protocol.js';
 import { type GenerateRequestParts, serializeGenerateRequest } from './generate-request.js';
 import { encodeHints } from './hints.js';
+import { callSource, type MessageSource } from './message-source.js';
 import type { VllmTimeouts } from './options.js';
 import { pullMessages } from './pull-messages.js';
+import type { RequestStreams } from './request-streams.js';
 import { samplingToProto } from './sampling-to-proto.js';
 
 /** What a Generate call needs of its client. */
@@ -18,6 +21,7 @@ export interface GenerateContext {
   /** True when the engine understands the hints. */
   readonly sendsHints: boolean;
   readonly samplingFeatures: readonly SamplingFeature[];
+  readonly requestStreams: RequestStreams;
 }
 
 /** After `complete` the stream should end at once. An engine that forgets to end it loses the call, not the answer. */
@@ -36,19 +40,19 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
     throw new EngineError({ reason: 'CALLER_CANCELLED', engineId, message: 'Generate: aborted before it was sent' });
   }
   requireSampling(call.sampling, { engineId, features: context.samplingFeatures });
-  const stream = startCall(call, context);
+  const source = startCall(call, context);
   let complete: GenerateEvent | undefined;
   const grace = { timer: undefined as NodeJS.Timeout | undefined, isOver: false };
   try {
     const pull = { engineId, method: 'Generate', client, signal: call.signal, idleMs: timeouts.streamIdleMs };
-    for await (const message of pullMessages(stream, { ...pull, firstMessageMs: timeouts.firstMessageMs })) {
+    for await (const message of pullMessages(source, { ...pull, firstMessageMs: timeouts.firstMessageMs })) {
       const event = protocol.accept(message);
       if (event?.type === 'complete') {
         // Held until the end of the stream, so that nothing can contradict it afterwards.
         complete = event;
         grace.timer = setTimeout(() => {
           grace.isOver = true;
-          stream.cancel();
+          source.cancel();
         }, END_GRACE_MS);
       } else if (event !== undefined) {
         yield event;
@@ -63,14 +67,21 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
   if (complete !== undefined) yield complete;
 }
 
-const startCall = (call: GenerateCall, context: GenerateContext): ClientReadableStream<vllm.GenerateResponse> => {
+const startCall = (call: GenerateCall, context: GenerateContext): MessageSource<vllm.GenerateResponse> => {
+  const request = serializeGenerateRequest(toParts(call, context));
+  const stream = request.length > LONGEST_STREAMED_BYTES ? undefined : context.requestStreams.current();
+  if (stream !== undefined) return stream.start(request, call);
   const { path, responseDeserialize } = vllm.VllmEngineService.generate;
-  const parts = toParts(call, context);
   const metadata = traceMetadata(call);
-  return withoutStack(() =>
-    context.client.makeServerStreamRequest(path, serializeGenerateRequest, responseDeserialize, parts, metadata),
+  return callSource(
+    withoutStack(() => context.client.makeServerStreamRequest(path, asItIs, responseDeserialize, request, metadata)),
   );
 };
+
+/** A message that is too large ends what it is sent on, and that shall not be a stream of many requests. */
+const LONGEST_STREAMED_BYTES = MAX_MESSAGE_BYTES / 2;
+
+const asItIs = (bytes: Buffer): Buffer => bytes;
 
 /** grpc-js notes the caller's stack for each call, to show it with an error; an EngineError has its own, and says more. */
 const withoutStack = <Result>(start: () => Result): Result => {

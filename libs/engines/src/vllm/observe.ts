@@ -7,6 +7,7 @@ import { discover } from './discover.js';
 import { type EngineLink, noteLoss } from './engine-link.js';
 import { loadFromSchedulers, loadFromStats } from './load-from-proto.js';
 import { pinEventFromProto } from './pin-from-proto.js';
+import { callSource } from './message-source.js';
 import { pullMessages } from './pull-messages.js';
 
 /** One observation, and the epoch it was made in. */
@@ -65,7 +66,7 @@ async function* watchControl(
   const idleMs = Math.max(5 * clamp(intervalMs), timeouts.unaryMs);
   let sequence = 0n;
   const pull = { engineId, method: 'Watch', client: kvControl, firstMessageMs: timeouts.unaryMs, idleMs, signal };
-  for await (const { payload } of pullMessages(stream, pull)) {
+  for await (const { payload } of pullMessages(callSource(stream), pull)) {
     if (payload?.$case === 'stats') {
       requireEpoch(link, description.epoch, payload.value.epoch);
       yield { type: 'load', epoch: payload.value.epoch, load: loadFromStats(payload.value) };

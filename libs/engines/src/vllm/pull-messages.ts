@@ -1,6 +1,7 @@
-import type { Client, ClientReadableStream, ServiceError } from '@grpc/grpc-js';
+import type { Client, ServiceError } from '@grpc/grpc-js';
 import { EngineError } from '../engine-error.js';
 import { isConnected } from './channel.js';
+import type { MessageSource } from './message-source.js';
 import { statusToError } from './status-to-error.js';
 
 /** Options of {@link pullMessages}. */
@@ -17,19 +18,18 @@ export interface PullOptions {
 }
 
 /**
- * The messages of a server stream, one for each pull. Nobody pulls: at most the stream's small buffer is read and HTTP/2
- * flow control holds the engine back. The deadlines run only while somebody waits. However the loop ends, the call is
+ * The messages of an answer, one for each pull. Nobody pulls: at most the source's small buffer is read and the engine is
+ * held back. The deadlines run only while somebody waits. However the loop ends, the call is
  * cancelled, which aborts the request in the engine. Errors are EngineError.
  */
 export async function* pullMessages<Message>(
-  stream: ClientReadableStream<Message>,
+  source: MessageSource<Message>,
   options: PullOptions,
 ): AsyncGenerator<Message, void, undefined> {
-  const source = watchStream(stream);
   const wait = waitingFor(source);
   // At once, not at the next pull: a consumer that is busy elsewhere must not keep an aborted request running.
   const cancelCall = (): void => {
-    stream.cancel();
+    source.cancel();
     wait.end('news');
   };
   options.signal.addEventListener('abort', cancelCall, { once: true });
@@ -55,40 +55,9 @@ export async function* pullMessages<Message>(
   } finally {
     wait.close();
     options.signal.removeEventListener('abort', cancelCall);
-    stream.cancel();
+    source.cancel();
   }
 }
-
-interface StreamSource<Message> {
-  /** The next buffered message. */
-  read(): Message | undefined;
-  ended(): boolean;
-  failure(): ServiceError | undefined;
-  /** Calls `wake` at every event from now on. */
-  onNews(wake: () => void): void;
-}
-
-const watchStream = <Message>(stream: ClientReadableStream<Message>): StreamSource<Message> => {
-  let hasEnded = false;
-  let failure: ServiceError | undefined;
-  let news: () => void = () => undefined;
-  stream.on('readable', () => news());
-  stream.on('end', () => {
-    hasEnded = true;
-    news();
-  });
-  // Stays attached for good: an error after the loop has ended (the cancellation itself) must not become an exception.
-  stream.on('error', (error: ServiceError) => {
-    failure ??= error;
-    news();
-  });
-  return {
-    read: () => (stream.read() as Message | null) ?? undefined,
-    ended: () => hasEnded,
-    failure: () => failure,
-    onNews: (wake) => void (news = wake),
-  };
-};
 
 type WaitEnd = 'news' | 'late';
 
@@ -101,7 +70,7 @@ interface Wait {
 }
 
 /** One timer for all waits of a stream, started anew for each: a timer for every token of every answer would be felt. */
-const waitingFor = (source: StreamSource<unknown>): Wait => {
+const waitingFor = (source: MessageSource<unknown>): Wait => {
   let resolve: ((how: WaitEnd) => void) | null = null;
   let timer: NodeJS.Timeout | undefined;
   let timerMs = -1;

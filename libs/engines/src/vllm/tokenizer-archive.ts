@@ -1,6 +1,7 @@
 import { createHash } from 'node:crypto';
 import { EngineError } from '../engine-error.js';
 import type { EngineLink } from './engine-link.js';
+import { callSource } from './message-source.js';
 import { pullMessages } from './pull-messages.js';
 
 /** Archives of real models are 0.5 to 20 MB. */
@@ -15,7 +16,7 @@ export const readTokenizerArchive = async (link: EngineLink): Promise<Uint8Array
   const parts: Buffer[] = [];
   let bytes = 0;
   let announced = '';
-  for await (const chunk of pullMessages(engine.getTokenizer({}), { ...pull, ...limits })) {
+  for await (const chunk of pullMessages(callSource(engine.getTokenizer({})), { ...pull, ...limits })) {
     bytes += chunk.data.length;
     if (bytes > MAX_ARCHIVE_BYTES) throw violation(link, `more than ${MAX_ARCHIVE_BYTES} bytes came`);
     hash.update(chunk.data);

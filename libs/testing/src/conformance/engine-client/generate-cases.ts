@@ -81,7 +81,7 @@ export const generateCases = (harness: () => EngineClientHarness, { prefixCache 
 
     it('loses nothing when the consumer is slow', async () => {
       const promptIds = await uncachedPrompt();
-      const sampling = exactly(60);
+      const sampling = exactly(150);
       const fast = await runTurn(harness(), turnCall(freshId('p'), promptIds, { sampling }));
       const events: GenerateEvent[] = [];
       for await (const event of harness().client.generate(turnCall(freshId('p'), promptIds, { sampling }))) {

@@ -1,0 +1,217 @@
+import { Metadata } from '@grpc/grpc-js';
+import type { engine as wire } from '@holdfast/contracts';
+import { afterEach, describe, expect, it } from '@jest/globals';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineClient, GenerateCall, GenerateEvent } from '../engine-client.js';
+import { closeAll, connect, start } from './fixtures/scripted-client.js';
+import { answer, call, chunk, complete, type GenerateStream, kvInfo } from './fixtures/scripted-engine.js';
+import { bytesOf, news, overGenerate, type RunStream } from './fixtures/scripted-request-stream.js';
+import type { VllmTimeouts } from './options.js';
+import { WINDOW } from './streamed-call.js';
+
+afterEach(closeAll);
+
+const kvControl = { getInfo: answer(kvInfo({})) };
+
+/** An engine that answers every request alike, and notes by which way it was asked. */
+class NotingEngine {
+  readonly asked: ('call' | 'stream')[] = [];
+  readonly streams: RunStream[] = [];
+  readonly actions: wire.RunRequest[] = [];
+
+  /** Answers a Generate call. */
+  readonly generate = (stream: GenerateStream): void => {
+    this.asked.push('call');
+    stream.write(chunk([1]));
+    stream.write(complete([1]));
+    stream.end();
+  };
+
+  /** Notes what comes over a request stream, whose requests `act` answers. */
+  readonly runWith =
+    (act: (stream: RunStream, request: wire.RunRequest) => void) =>
+    (stream: RunStream): void => {
+      this.streams.push(stream);
+      stream.sendMetadata(new Metadata());
+      stream.on('error', () => undefined);
+      stream.on('data', (request: wire.RunRequest) => {
+        this.actions.push(request);
+        if (request.action?.$case === 'start') this.asked.push('stream');
+        act(stream, request);
+      });
+    };
+
+  /** The same answer over the stream, in one piece. */
+  readonly run = this.runWith((stream, { callId, action }) => {
+    if (action?.$case !== 'start') return;
+    stream.write(news(callId, { generateResponse: bytesOf(chunk([1])) }));
+    stream.write(news(callId, { generateResponse: bytesOf(complete([1])), end: ENDED_WELL }));
+  });
+}
+
+const ENDED_WELL: wire.CallEnd = { code: 0, message: '', details: Buffer.alloc(0) };
+
+const attach = async (
+  script: Parameters<typeof start>[0],
+  timeouts: VllmTimeouts = {},
+): Promise<{ readonly client: EngineClient; stop(): void }> => {
+  const engine = await start({ kvControl, ...script });
+  const client = connect(engine, { timeouts });
+  await client.info();
+  return { client, stop: () => engine.stop() };
+};
+
+const collect = async (client: EngineClient, given: GenerateCall = call()): Promise<GenerateEvent[]> => {
+  const events: GenerateEvent[] = [];
+  for await (const event of client.generate(given)) events.push(event);
+  return events;
+};
+
+const until = async (isSo: () => boolean): Promise<void> => {
+  const deadline = performance.now() + 10_000;
+  while (!isSo()) {
+    if (performance.now() > deadline) throw new Error(`not so within 10 s: ${String(isSo)}`);
+    await sleep(5);
+  }
+};
+
+describe('which way a request goes', () => {
+  it('over the request stream of an engine that has one, with its trace context', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate, run: engine.run });
+    const trace = { traceparent: '00-0123456789abcdef0123456789abcdef-0123456789abcdef-01', tracestate: 'a=b' };
+    expect((await collect(client, call(trace))).map(({ type }) => type)).toEqual(['tokens', 'complete']);
+    expect(engine.asked).toEqual(['stream']);
+    expect(engine.actions[0]).toMatchObject({ action: { $case: 'start', value: { ...trace, window: WINDOW } } });
+  });
+
+  it('as a call to an engine with KvControl that has no request streams', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate });
+    await collect(client);
+    expect(engine.asked).toEqual(['call']);
+  });
+
+  it('as a call where the stream does not open in time', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate, run: () => undefined }, { unaryMs: 300 });
+    await collect(client);
+    expect(engine.asked).toEqual(['call']);
+  });
+
+  it('as a call when it is so long that the stream might break of it', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate, run: engine.run });
+    // More than this engine takes, too; the stream must survive that.
+    await expect(collect(client, call({ promptIds: new Uint32Array(11_500_000).fill(100_000) }))).rejects.toThrow();
+    await collect(client);
+    expect(engine.asked).toEqual(['stream']);
+    expect(engine.streams).toHaveLength(1);
+  });
+
+  it('as a call once the stream has broken, and over a new one when that is open', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate, run: engine.run }, { maxReconnectMs: 50 });
+    engine.streams[0]?.end();
+    await until(() => engine.streams[0]?.closed === true);
+    await collect(client);
+    await until(() => engine.streams.length === 2);
+    await sleep(20);
+    await collect(client);
+    expect(engine.asked).toEqual(['call', 'stream']);
+  });
+});
+
+describe('requests of one stream', () => {
+  it('have their own answers, in whatever order these come', async () => {
+    const engine = new NotingEngine();
+    const run = engine.runWith((stream, { callId }) => {
+      if (callId !== 2) return;
+      for (const id of [2, 1, 2, 1]) stream.write(news(id, { generateResponse: bytesOf(chunk([id])) }));
+      for (const id of [1, 2]) {
+        stream.write(news(id, { generateResponse: bytesOf(complete([id, id])), end: ENDED_WELL }));
+      }
+    });
+    const { client } = await attach({ run });
+    const answers = await Promise.all([collect(client, call({ requestId: 'a' })), collect(client)]);
+    expect(answers.map((events) => events.at(-1))).toMatchObject([{ outputIds: [1, 1] }, { outputIds: [2, 2] }]);
+  });
+
+  it('are granted more answers as these are read, and none while nobody reads', async () => {
+    const engine = new NotingEngine();
+    const run = engine.runWith((stream, { callId, action }) => {
+      const count =
+        action?.$case === 'start' ? action.value.window : action?.$case === 'grant' ? action.value.responses : 0;
+      for (let sent = 0; sent < count; sent += 1) stream.write(news(callId, { generateResponse: bytesOf(chunk([7])) }));
+    });
+    const grants = (): number =>
+      engine.actions.reduce((sum, { action }) => sum + (action?.$case === 'grant' ? action.value.responses : 0), 0);
+    const { client } = await attach({ run });
+    const events = client.generate(call({ sampling: { maxTokens: 10_000 } }))[Symbol.asyncIterator]();
+    await events.next();
+    await sleep(100);
+    expect(grants()).toBe(0);
+    for (let read = 1; read < 10 * WINDOW; read += 1) await events.next();
+    await until(() => grants() >= 9 * WINDOW);
+    expect(grants()).toBeLessThanOrEqual(10 * WINDOW);
+    await events.return?.();
+  });
+
+  it('are cancelled one by one; news that were on their way are dropped', async () => {
+    const engine = new NotingEngine();
+    const late = news(1, { generateResponse: bytesOf(chunk([1])) });
+    const run = engine.runWith((stream, { callId, action }) => {
+      if (action?.$case === 'cancel') stream.write(late);
+      else if (callId === 1) stream.write(late);
+      else
+        stream.write(
+          news(callId, { generateResponse: bytesOf(complete([], { finishReason: 'abort' })), end: ENDED_WELL }),
+        );
+    });
+    const { client } = await attach({ run });
+    for await (const event of client.generate(call())) {
+      expect(event.type).toBe('tokens');
+      break;
+    }
+    await until(() => engine.actions.some(({ callId, action }) => callId === 1 && action?.$case === 'cancel'));
+    expect(await collect(client)).toHaveLength(1);
+  });
+
+  it('that have ended are not cancelled', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ run: engine.run });
+    await collect(client);
+    await collect(client);
+    expect(engine.actions.map(({ action }) => action?.$case)).toEqual(['start', 'start']);
+  });
+
+  it('fail together when the stream ends, as if the engine were gone', async () => {
+    const engine = new NotingEngine();
+    const run = engine.runWith((stream, { callId }) => {
+      if (callId === 2) stream.end();
+    });
+    const { client } = await attach({ run });
+    const outcomes = await Promise.allSettled([collect(client), collect(client)]);
+    for (const outcome of outcomes) {
+      expect(outcome).toMatchObject({ status: 'rejected', reason: { reason: 'ENGINE_UNREACHABLE', retryable: true } });
+    }
+  });
+
+  it('end in the engine when the client is closed', async () => {
+    const engine = new NotingEngine();
+    let isCancelled = false;
+    const run = engine.runWith((stream) => void stream.on('cancelled', () => (isCancelled = true)));
+    const { client } = await attach({ run });
+    const outcome = collect(client).catch((error: unknown) => error);
+    await until(() => engine.asked.length === 1);
+    client.close();
+    expect(await outcome).toMatchObject({ reason: 'ENGINE_UNREACHABLE' });
+    await until(() => isCancelled);
+  });
+
+  it('are as many as one likes', async () => {
+    const { client } = await attach({ run: overGenerate(new NotingEngine().generate) });
+    const answers = await Promise.all(Array.from({ length: 500 }, () => collect(client)));
+    expect(answers.every((events) => events.length === 2)).toBe(true);
+  });
+});
