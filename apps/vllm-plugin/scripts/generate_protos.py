@@ -21,7 +21,12 @@ from grpc_tools import protoc
 PACKAGE = Path(__file__).resolve().parents[1]
 PROTOS = PACKAGE.parents[1] / "proto"
 GENERATED = PACKAGE / "src" / "holdfast_vllm" / "_generated"
-SOURCES = ("kv", "kv_control_service")
+#: The protos, below `PROTOS` and without their suffix. The last parts of their names must differ.
+SOURCES = (
+    "holdfast/kv/v1/kv",
+    "holdfast/kv/v1/kv_control_service",
+    "holdfast/engine/v1/request_stream_service",
+)
 SUFFIXES = ("_pb2.py", "_pb2.pyi", "_pb2_grpc.py")
 
 
@@ -34,17 +39,19 @@ def generate(target: Path) -> list[Path]:
             f"--python_out={folder}",
             f"--grpc_python_out={folder}",
             f"--mypy_out={folder}",
-            *(f"holdfast/kv/v1/{source}.proto" for source in SOURCES),
+            *(f"{source}.proto" for source in SOURCES),
         ]
         if protoc.main(arguments) != 0:
             raise SystemExit("protoc failed")
         target.mkdir(parents=True, exist_ok=True)
-        (target / "__init__.py").write_text('"""Generated from proto/holdfast/kv/v1. Never edited."""\n')
+        folders = sorted({f"proto/{source.rpartition('/')[0]}" for source in SOURCES})
+        header = f'"""Generated from {" and ".join(folders)}. Never edited."""\n'
+        (target / "__init__.py").write_text(header)
         written = [target / "__init__.py"]
         for source in SOURCES:
             for suffix in SUFFIXES:
-                text = (Path(folder) / "holdfast" / "kv" / "v1" / f"{source}{suffix}").read_text()
-                file = target / f"{source}{suffix}"
+                text = (Path(folder) / f"{source}{suffix}").read_text()
+                file = target / f"{Path(source).name}{suffix}"
                 file.write_text(relocate(text))
                 written.append(file)
         return written
@@ -52,7 +59,7 @@ def generate(target: Path) -> list[Path]:
 
 def relocate(text: str) -> str:
     """Make the modules import each other from this package instead of a top-level package `holdfast`."""
-    return re.sub(r"from holdfast\.kv\.v1 import", "from holdfast_vllm._generated import", text)
+    return re.sub(r"from holdfast\.\w+\.v1 import", "from holdfast_vllm._generated import", text)
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""Errors that a caller of KvControl can act on."""
+"""Errors that a caller of KvControl or of a request stream can act on."""
 
 from __future__ import annotations
 
@@ -14,6 +14,7 @@ class Reason(Enum):
     KV_NOT_RESIDENT = "KV_NOT_RESIDENT"
     EPOCH_STALE = "EPOCH_STALE"
     QUEUE_FULL = "QUEUE_FULL"
+    DRAINING = "DRAINING"
     ENGINE_CAPABILITY_MISSING = "ENGINE_CAPABILITY_MISSING"
 
 

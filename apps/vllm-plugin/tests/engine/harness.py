@@ -17,13 +17,16 @@ from pathlib import Path
 from typing import Any
 
 import grpc
-from smg_grpc_proto.generated import common_pb2 as common
-from smg_grpc_proto.generated import vllm_engine_pb2 as engine
-from smg_grpc_proto.generated import vllm_engine_pb2_grpc as engine_service
+import pytest
 
 from holdfast_vllm._generated import kv_control_service_pb2 as kv
 from holdfast_vllm._generated import kv_control_service_pb2_grpc as kv_service
 from holdfast_vllm._generated import kv_pb2
+
+pytest.importorskip("smg_grpc_proto", reason="the messages of VllmEngine are those of smg-grpc-proto")
+from smg_grpc_proto.generated import common_pb2 as common
+from smg_grpc_proto.generated import vllm_engine_pb2 as engine
+from smg_grpc_proto.generated import vllm_engine_pb2_grpc as engine_service
 
 REPOSITORY = Path(__file__).resolve().parents[4]
 BLOCK_TOKENS = 32

@@ -1,1 +1,1 @@
-"""Generated from proto/holdfast/kv/v1. Never edited."""
+"""Generated from proto/holdfast/engine/v1 and proto/holdfast/kv/v1. Never edited."""

@@ -20,6 +20,7 @@ _CODES = {
     Reason.KV_NOT_RESIDENT: grpc.StatusCode.FAILED_PRECONDITION,
     Reason.EPOCH_STALE: grpc.StatusCode.ABORTED,
     Reason.QUEUE_FULL: grpc.StatusCode.RESOURCE_EXHAUSTED,
+    Reason.DRAINING: grpc.StatusCode.UNAVAILABLE,
     Reason.ENGINE_CAPABILITY_MISSING: grpc.StatusCode.FAILED_PRECONDITION,
 }
 
@@ -33,14 +34,19 @@ def status_details(error: HoldfastError) -> bytes:
         for field, what in error.violations:
             request.field_violations.add(field=field, description=what)
         details.append(_packed(request))
-    code = _CODES[error.reason].value[0]
+    code = status_code(error).value[0]
     return bytes(status_pb2.Status(code=code, message=error.message, details=details).SerializeToString())
+
+
+def status_code(error: HoldfastError) -> grpc.StatusCode:
+    """The code that a call ends with. Pure."""
+    return _CODES[error.reason]
 
 
 def abort(context: grpc.ServicerContext, error: HoldfastError) -> NoReturn:
     """End the call with the error."""
     context.set_trailing_metadata(((TRAILER, status_details(error)),))
-    context.abort(_CODES[error.reason], error.message)
+    context.abort(status_code(error), error.message)
     raise AssertionError("abort returned")
 
 

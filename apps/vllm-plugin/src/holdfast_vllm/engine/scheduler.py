@@ -198,8 +198,9 @@ class HoldfastMixin(_Base):  # type: ignore[misc]
         self._preempted.discard(request.request_id)
         self._counted.discard(request.request_id)
         hints = self._hints.pop(request.request_id, None)
-        if hints is not None and self._named.get(hints.request_id or "") == request.request_id:
-            del self._named[hints.request_id]
+        named = hints.request_id if hints is not None else None
+        if named is not None and self._named.get(named) == request.request_id:
+            del self._named[named]
         view = self._retain(request, hints) if hints is not None else None
         kv_params, ec_params = super()._free_request(request, *args, **kwargs)
         if hints is not None:

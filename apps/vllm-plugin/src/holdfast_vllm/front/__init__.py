@@ -1,0 +1,1 @@
+"""RequestStreamService as a gRPC service, in the process of vLLM that serves VllmEngine."""
