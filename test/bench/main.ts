@@ -5,13 +5,13 @@ import Table from 'cli-table3';
 import { benchKernel, type KernelRow } from './kernel.js';
 import { benchLab, readPrograms, type LabRow } from './lab.js';
 import { benchMetrics, type MetricsRow } from './metrics.js';
+import { benchRequests, type RequestsRow } from './requests.js';
 import { benchText, type TextRow } from './text.js';
 import { benchService, type ServiceResults } from './turns.js';
 
 const PROGRAMS = [100, 1_000, 10_000, 100_000];
 const POLICIES = ['holdfast', 'continuum', 'vllm-fcfs'];
 const SIMULATED_PROGRAMS = [1_000, 10_000, 100_000];
-const PARTS = ['kernel', 'service', 'lab', 'metrics', 'text'] as const;
 /** Comes with the lab; from test/dist/bench. */
 const BUNDLED_TRACE = fileURLToPath(new URL('../../../apps/lab/data/traces/claude-code.jsonl.gz', import.meta.url));
 
@@ -87,6 +87,19 @@ const printText = (rows: readonly TextRow[]): void =>
     ]),
   );
 
+const printRequests = (rows: readonly RequestsRow[]): void =>
+  print(
+    'Requests: 256 prompt tokens, 16 output tokens, an engine that takes no time; by calls and over a request stream, in turn',
+    ['way', 'first token p50 ms', 'p99 ms', 'end p50 ms', 'CPU of the caller, ms'],
+    rows.map((row) => [
+      row.way,
+      ms(row.firstTokenP50Ms),
+      ms(row.firstTokenP99Ms),
+      ms(row.endP50Ms),
+      ms(row.callerCpuMs),
+    ]),
+  );
+
 const printService = ({ turn, relay, controlPlaneLoopLag }: ServiceResults): void => {
   print(
     'Turns: 256 prompt tokens, 16 output tokens, an engine that takes no time; straight to the engine and through Holdfast',
@@ -116,27 +129,53 @@ const printService = ({ turn, relay, controlPlaneLoopLag }: ServiceResults): voi
   );
 };
 
+/** Each part measures, prints and gives what the JSON file is to hold. */
+const PARTS: Readonly<Record<string, (trace: string) => Promise<object>>> = {
+  kernel: () => {
+    const kernel = kernelRows();
+    printKernel(kernel);
+    return Promise.resolve({ kernel });
+  },
+  lab: async (trace) => {
+    const lab = await labRows(trace);
+    printLab(lab);
+    return { lab };
+  },
+  metrics: async () => {
+    const metrics = await benchMetrics();
+    printMetrics(metrics);
+    return { metrics };
+  },
+  text: async () => {
+    const text = await benchText();
+    printText(text);
+    return { text };
+  },
+  requests: async () => {
+    const requests = await benchRequests();
+    printRequests(requests);
+    return { requests };
+  },
+  service: async () => {
+    const results = await benchService(say);
+    printService(results);
+    return results;
+  },
+};
+
 const main = async (): Promise<void> => {
   const command = new Command('npm run bench --')
     .description('Measures Holdfast. Figures of one run compare with each other; another machine gives others.')
     .option('--json <file>', 'write the results as JSON')
     .option('--trace <file>', 'programs that the lab simulates', BUNDLED_TRACE)
-    .addOption(new Option('--only <part>', 'one part').choices(PARTS))
+    .addOption(new Option('--only <part>', 'one part').choices(Object.keys(PARTS)))
     .parse();
-  const { json, only, trace } = command.opts<{ json?: string; only?: (typeof PARTS)[number]; trace: string }>();
-  const runs = (part: (typeof PARTS)[number]): boolean => only === undefined || only === part;
-  const kernel = runs('kernel') ? kernelRows() : [];
-  if (kernel.length > 0) printKernel(kernel);
-  const lab = runs('lab') ? await labRows(trace) : [];
-  if (lab.length > 0) printLab(lab);
-  const metrics = runs('metrics') ? await benchMetrics() : undefined;
-  if (metrics !== undefined) printMetrics(metrics);
-  const text = runs('text') ? await benchText() : [];
-  if (text.length > 0) printText(text);
-  const service = runs('service') ? await benchService(say) : undefined;
-  if (service !== undefined) printService(service);
-  if (json !== undefined)
-    writeFileSync(json, `${JSON.stringify({ kernel, lab, metrics, text, ...service }, null, 2)}\n`);
+  const { json, only, trace } = command.opts<{ json?: string; only?: string; trace: string }>();
+  const results = {};
+  for (const [part, measure] of Object.entries(PARTS)) {
+    if (only === undefined || only === part) Object.assign(results, await measure(trace));
+  }
+  if (json !== undefined) writeFileSync(json, `${JSON.stringify(results, null, 2)}\n`);
 };
 
 await main();
