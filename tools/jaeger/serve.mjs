@@ -4,12 +4,12 @@
 // SIGTERM and SIGINT stop it. Its log goes to stderr.
 import { spawn, spawnSync } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
+import { freePort } from '../lib/free-port.mjs';
 import { externalJaeger, whyNotServing } from './lib/external-jaeger.mjs';
 import { jaegerConfig } from './lib/jaeger-config.mjs';
 import { jaegerBinary } from './lib/paths.mjs';
@@ -45,16 +45,6 @@ const readOptions = () => {
     maxTraces: whole('max-traces', { from: 1, to: 10_000_000 }),
   };
 };
-
-const freePort = (wanted) =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', (error) => reject(new Error(`port ${wanted} cannot be used: ${error.message}`)));
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 const untilServing = async (place, exited) => {
   const deadline = Date.now() + READY_WITHIN_MS;

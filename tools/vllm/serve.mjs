@@ -3,10 +3,10 @@
 // The engine's own log goes to stderr. SIGTERM and SIGINT stop it; so does the end of stdin with --exit-with-stdin.
 import { spawn } from 'node:child_process';
 import { existsSync, mkdtempSync, rmSync } from 'node:fs';
-import { createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
+import { freePort } from '../lib/free-port.mjs';
 import { checkReachable, externalEngine } from './lib/external-engine.mjs';
 import { isServing } from './lib/grpc-health.mjs';
 import { layout } from './lib/paths.mjs';
@@ -17,16 +17,6 @@ const POLL_MS = 250;
 const STOP_GRACE_MS = 15_000;
 
 const emit = (event) => process.stdout.write(`${JSON.stringify(event)}\n`);
-
-const freePort = (wanted) =>
-  new Promise((resolve, reject) => {
-    const server = createServer();
-    server.on('error', (error) => reject(new Error(`port ${wanted} cannot be used: ${error.message}`)));
-    server.listen(wanted, '127.0.0.1', () => {
-      const { port } = server.address();
-      server.close(() => resolve(port));
-    });
-  });
 
 /** vLLM runs as three processes; as a group of their own they can be ended together. */
 const startEngine = (options, { places, ports, folder }) => {

@@ -50,6 +50,7 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
       if (event?.type === 'complete') {
         // Held until the end of the stream, so that nothing can contradict it afterwards.
         complete = event;
+        if (source.ended()) continue;
         grace.timer = setTimeout(() => {
           grace.isOver = true;
           source.cancel();
