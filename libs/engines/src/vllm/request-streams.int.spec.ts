@@ -122,6 +122,27 @@ describe('which way a request goes', () => {
   });
 });
 
+describe('a client', () => {
+  it('keeps one stream, also when it looks at the engine several times at once', async () => {
+    const engine = new NotingEngine();
+    const scripted = await start({ kvControl, run: engine.run });
+    const client = connect(scripted);
+    await Promise.all([client.info(), client.info(), client.info()]);
+    await until(() => engine.streams.filter(({ cancelled }) => !cancelled).length === 1);
+    await collect(client);
+    expect(engine.asked).toEqual(['stream']);
+  });
+
+  it('that is closed opens none', async () => {
+    const engine = new NotingEngine();
+    const { client } = await attach({ generate: engine.generate, run: engine.run }, { maxReconnectMs: 1 });
+    client.close();
+    await until(() => engine.streams[0]?.cancelled === true);
+    await expect(collect(client)).rejects.toThrow();
+    expect(engine.streams).toHaveLength(1);
+  });
+});
+
 describe('requests of one stream', () => {
   it('have their own answers, in whatever order these come', async () => {
     const engine = new NotingEngine();

@@ -21,10 +21,10 @@ export class RequestStreams {
 
   /** Opens a stream if the engine offers one and none is open. Modifies state. */
   async open(): Promise<void> {
-    if (this.#stream?.isOpen === true || this.#isClosed) return;
-    this.#stream = await RequestStream.open(this.#client, this.#timeouts.unaryMs);
-    this.#retryAtMs = this.#stream === undefined ? undefined : 0;
-    if (this.#isClosed) this.#stream?.close();
+    if (this.#isClosed || this.#stream?.isOpen === true) return;
+    const stream = await RequestStream.open(this.#client, this.#timeouts.unaryMs);
+    this.#retryAtMs = stream === undefined ? undefined : 0;
+    this.#adopt(stream);
   }
 
   /**
@@ -33,9 +33,9 @@ export class RequestStreams {
    */
   current(): RequestStream | undefined {
     if (this.#stream?.isOpen === true) return this.#stream;
-    if (this.#retryAtMs !== undefined && Date.now() >= this.#retryAtMs) {
+    if (!this.#isClosed && this.#retryAtMs !== undefined && Date.now() >= this.#retryAtMs) {
       this.#retryAtMs = Date.now() + this.#timeouts.maxReconnectMs;
-      void this.#reopen();
+      void RequestStream.open(this.#client, this.#timeouts.unaryMs).then((stream) => this.#adopt(stream));
     }
     return undefined;
   }
@@ -45,10 +45,9 @@ export class RequestStreams {
     this.#stream?.close();
   }
 
-  async #reopen(): Promise<void> {
-    const stream = await RequestStream.open(this.#client, this.#timeouts.unaryMs);
-    if (stream === undefined) return;
-    if (this.#isClosed || this.#stream?.isOpen === true) stream.close();
+  /** One is enough: of two that were opened at the same time the second is closed. */
+  #adopt(stream: RequestStream | undefined): void {
+    if (this.#isClosed || this.#stream?.isOpen === true) stream?.close();
     else this.#stream = stream;
   }
 }
