@@ -48,6 +48,7 @@ class RequestStream {
     call.sendMetadata(new Metadata());
     call.on('data', (request: engine.RunRequest) => this.act(request));
     call.on('drain', () => {
+      call.resume();
       for (const peer of this.peers.values()) peer.drained();
     });
     call.on('cancelled', () => this.close());
@@ -91,7 +92,9 @@ class RequestStream {
     } catch (error) {
       // It was not begun, so nothing was sent for it.
       this.peers.delete(callId);
-      this.call.write({ callId, ...endWith(error, this.options.logger) });
+      const isTaken = this.call.write({ callId, ...endWith(error, this.options.logger) });
+      // No window holds refusals back: a caller that does not read them is not read from.
+      if (!isTaken) this.call.pause();
     }
   }
 

@@ -13,7 +13,7 @@ import { resolveTimeouts } from './options.js';
 import { statusToError } from './status-to-error.js';
 
 /** A prompt of 200,000 tokens takes under 1 MB; tokenizer archives and long answers need room. */
-export const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
+const MAX_MESSAGE_BYTES = 64 * 1024 * 1024;
 
 /** Pure. The channel settings of an engine connection. */
 export const channelOptions = (options: VllmClientOptions): ChannelOptions => {

@@ -27,7 +27,7 @@ export const discover = async (link: EngineLink): Promise<EngineInfo> => {
     findKvControl(link),
   ]);
   // A stock engine has none, and need not be asked.
-  if (control !== undefined) await link.requestStreams.open();
+  if (control !== undefined) await link.requestStreams.open(control.epoch);
   const facts = control === undefined ? await describeStock(link, server) : describeControlled(link, control, server);
   link.description = facts.description;
   link.samplingFeatures = samplingFeaturesOf(server);

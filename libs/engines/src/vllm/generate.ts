@@ -3,7 +3,6 @@ import { vllm } from '@holdfast/contracts';
 import type { GenerateCall, GenerateEvent } from '../engine-client.js';
 import { EngineError } from '../engine-error.js';
 import { type SamplingFeature, requireSampling } from '../sampling-features.js';
-import { MAX_MESSAGE_BYTES } from './channel.js';
 import { GenerateProtocol } from './generate-protocol.js';
 import { type GenerateRequestParts, serializeGenerateRequest } from './generate-request.js';
 import { encodeHints } from './hints.js';
@@ -61,6 +60,7 @@ export async function* generate(call: GenerateCall, context: GenerateContext): A
     }
     protocol.end();
   } catch (error) {
+    context.requestStreams.noteFailure(error);
     if (complete === undefined || !grace.isOver) throw error;
   } finally {
     clearTimeout(grace.timer);
@@ -79,8 +79,11 @@ const startCall = (call: GenerateCall, context: GenerateContext): MessageSource<
   );
 };
 
-/** A message that is too large ends what it is sent on, and that shall not be a stream of many requests. */
-const LONGEST_STREAMED_BYTES = MAX_MESSAGE_BYTES / 2;
+/**
+ * A longer one would keep other requests of the stream waiting while it is sent, and what is too large for a transport ends the
+ * stream with it. The set-up of a call is nothing beside its prefill.
+ */
+const LONGEST_STREAMED_BYTES = 1_024 * 1_024;
 
 const asItIs = (bytes: Buffer): Buffer => bytes;
 

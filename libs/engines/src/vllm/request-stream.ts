@@ -11,39 +11,62 @@ export interface StreamTrace {
 
 const LARGEST_CALL_ID = 0xffff_ffff;
 
+/** Of requests that the connection has not taken yet; with more, the stream takes no further one. */
+const MAX_UNSENT_BYTES = 4 * 1_024 * 1_024;
+
+/** What came of opening one. `failed` says nothing about what the engine offers. */
+export type OpenedStream = RequestStream | 'not offered' | 'failed';
+
 /** An open stream of holdfast.engine.v1.RequestStreamService. When it breaks, its requests fail with it. */
 export class RequestStream {
   readonly #stream: ClientDuplexStream<engine.RunRequest, engine.RunResponse>;
   readonly #calls = new Map<number, StreamedCall>();
   #lastCallId = 0;
   #isOpen = true;
+  #unsentBytes = 0;
+  #heardAtMs = performance.now();
 
   private constructor(stream: ClientDuplexStream<engine.RunRequest, engine.RunResponse>) {
     this.#stream = stream;
     stream.on('data', (response: engine.RunResponse) => this.#accept(response));
-    stream.on('error', (error: ServiceError) => this.#close(error));
-    stream.on('end', () => this.#close(serviceError(status.UNAVAILABLE, 'the engine ended the request stream')));
+    stream.on('error', ({ details }: ServiceError) => this.#close(details));
+    stream.on('end', () => this.#close('the engine ended it'));
   }
 
-  /** Resolves with an open stream, or with undefined where the engine does not offer one within the time. */
-  static open(client: engine.RequestStreamServiceClient, withinMs: number): Promise<RequestStream | undefined> {
+  /** Resolves with an open stream, or with why there is none. */
+  static open(client: engine.RequestStreamServiceClient, withinMs: number): Promise<OpenedStream> {
     const stream = client.run();
     const opened = new RequestStream(stream);
     return new Promise((resolve) => {
-      const late = setTimeout(() => stream.cancel(), withinMs);
-      const settle = (result: RequestStream | undefined): void => {
-        clearTimeout(late);
+      const settle = (result: OpenedStream): void => {
+        clearTimeout(timer);
         resolve(result);
       };
-      stream.once('metadata', () => settle(opened.isOpen ? opened : undefined));
-      stream.once('error', () => settle(undefined));
-      stream.once('end', () => settle(undefined));
+      const timer = setTimeout(() => {
+        settle('failed');
+        opened.close();
+      }, withinMs);
+      stream.once('metadata', () => settle(opened));
+      stream.once('error', ({ code }: ServiceError) =>
+        settle(code === status.UNIMPLEMENTED ? 'not offered' : 'failed'),
+      );
+      stream.once('end', () => settle('failed'));
     });
   }
 
   /** False once the stream has ended. */
   get isOpen(): boolean {
     return this.#isOpen;
+  }
+
+  /** True while it takes requests: it is open, and the connection takes what is sent. */
+  get takesRequests(): boolean {
+    return this.#isOpen && this.#unsentBytes <= MAX_UNSENT_BYTES;
+  }
+
+  /** How long nothing has come over it, in milliseconds. */
+  get silentMs(): number {
+    return performance.now() - this.#heardAtMs;
   }
 
   /** Starts a request: a serialized GenerateRequest. Modifies state. */
@@ -67,6 +90,7 @@ export class RequestStream {
 
   /** Ends the stream; requests on it fail. Modifies state. */
   close(): void {
+    this.#close('it was closed here');
     this.#stream.cancel();
   }
 
@@ -77,20 +101,28 @@ export class RequestStream {
   }
 
   #send(request: engine.RunRequest): void {
-    if (this.#isOpen) this.#stream.write(request);
+    if (!this.#isOpen) return;
+    const bytes = request.action?.$case === 'start' ? request.action.value.generateRequest.length : 0;
+    this.#unsentBytes += bytes;
+    this.#stream.write(request, () => (this.#unsentBytes -= bytes));
   }
 
   /** Of a request that was cancelled meanwhile, news may still be on its way. */
   #accept(response: engine.RunResponse): void {
+    this.#heardAtMs = performance.now();
     const call = this.#calls.get(response.callId);
     if (response.end !== undefined) this.#calls.delete(response.callId);
     call?.accept(response);
   }
 
-  #close(failure: ServiceError): void {
+  /**
+   * Whatever ended it, no request is to blame: each fails as if the engine could not be reached, and whoever asked looks whether
+   * that is so. A proxy that cuts a stream, for one, says INTERNAL.
+   */
+  #close(why: string): void {
     this.#isOpen = false;
     const calls = [...this.#calls.values()];
     this.#calls.clear();
-    for (const call of calls) call.fail(failure);
+    for (const call of calls) call.fail(serviceError(status.UNAVAILABLE, `the request stream broke: ${why}`));
   }
 }

@@ -92,21 +92,51 @@ describe('which way a request goes', () => {
     expect(engine.asked).toEqual(['call']);
   });
 
-  it('as a call where the stream does not open in time', async () => {
+  it('as a call where the stream does not open in time, and over one that opens later', async () => {
     const engine = new NotingEngine();
-    const { client } = await attach({ generate: engine.generate, run: () => undefined }, { unaryMs: 300 });
+    let tries = 0;
+    const run = (stream: RunStream): void => (++tries === 1 ? undefined : engine.run(stream));
+    const { client } = await attach({ generate: engine.generate, run }, { unaryMs: 300, maxReconnectMs: 50 });
+    await sleep(100);
     await collect(client);
-    expect(engine.asked).toEqual(['call']);
+    await until(() => engine.streams.length === 1);
+    await sleep(20);
+    await collect(client);
+    expect(engine.asked).toEqual(['call', 'stream']);
   });
 
-  it('as a call when it is so long that the stream might break of it', async () => {
+  it('as a call when it is long', async () => {
     const engine = new NotingEngine();
     const { client } = await attach({ generate: engine.generate, run: engine.run });
-    // More than this engine takes, too; the stream must survive that.
-    await expect(collect(client, call({ promptIds: new Uint32Array(11_500_000).fill(100_000) }))).rejects.toThrow();
+    const promptIds = new Uint32Array(400_000).fill(100_000);
+    await expect(collect(client, call({ promptIds }))).rejects.toThrow(/prompt_tokens is 3/);
     await collect(client);
-    expect(engine.asked).toEqual(['stream']);
-    expect(engine.streams).toHaveLength(1);
+    expect(engine.asked).toEqual(['call', 'stream']);
+  });
+
+  it('as a call while more is unsent on the stream than it takes', async () => {
+    const engine = new NotingEngine();
+    // Nobody reads, so HTTP/2 soon takes no more.
+    const run = (stream: RunStream): void => stream.sendMetadata(new Metadata());
+    const { client } = await attach({ generate: engine.generate, run });
+    const promptIds = new Uint32Array(300_000).fill(100_000);
+    const callers = Array.from({ length: 20 }, () => new AbortController());
+    const waiting = callers.map(({ signal }) =>
+      collect(client, call({ promptIds, signal })).catch((error: unknown) => error),
+    );
+    await until(() => engine.asked.length > 0);
+    for (const caller of callers) caller.abort();
+    await Promise.all(waiting);
+    expect(engine.asked.length).toBeLessThan(20);
+  });
+
+  it('as a call once nothing has come over the stream for as long as a request may wait', async () => {
+    const engine = new NotingEngine();
+    const run = engine.runWith(() => undefined);
+    const { client } = await attach({ generate: engine.generate, run }, { firstMessageMs: 200 });
+    await expect(collect(client)).rejects.toMatchObject({ reason: 'ENGINE_DEADLINE' });
+    await collect(client);
+    expect(engine.asked).toEqual(['stream', 'call']);
   });
 
   it('as a call once the stream has broken, and over a new one when that is open', async () => {
@@ -114,6 +144,8 @@ describe('which way a request goes', () => {
     const { client } = await attach({ generate: engine.generate, run: engine.run }, { maxReconnectMs: 50 });
     engine.streams[0]?.end();
     await until(() => engine.streams[0]?.closed === true);
+    // Not at once: it was opened just now.
+    await sleep(100);
     await collect(client);
     await until(() => engine.streams.length === 2);
     await sleep(20);
@@ -131,6 +163,20 @@ describe('a client', () => {
     await until(() => engine.streams.filter(({ cancelled }) => !cancelled).length === 1);
     await collect(client);
     expect(engine.asked).toEqual(['stream']);
+  });
+
+  it('opens another one to an engine that has restarted behind the same connection', async () => {
+    const engine = new NotingEngine();
+    let epoch = 'e1';
+    const getInfo: typeof kvControl.getInfo = (_call, reply) => reply(null, kvInfo({ epoch }));
+    const { client } = await attach({ kvControl: { getInfo }, run: engine.run });
+    await client.info();
+    expect(engine.streams).toHaveLength(1);
+    epoch = 'e2';
+    await client.info();
+    expect(engine.streams).toHaveLength(2);
+    await until(() => engine.streams[0]?.cancelled === true);
+    expect(await collect(client)).toHaveLength(2);
   });
 
   it('that is closed opens none', async () => {
@@ -206,16 +252,39 @@ describe('requests of one stream', () => {
     expect(engine.actions.map(({ action }) => action?.$case)).toEqual(['start', 'start']);
   });
 
-  it('fail together when the stream ends, as if the engine were gone', async () => {
+  it.each([
+    ['ends', (stream: RunStream) => void stream.end()],
+    ['is cut as proxies cut it', (stream: RunStream) => void stream.emit('error', { code: 13, details: 'RST_STREAM' })],
+    ['is refused what it carries', (stream: RunStream) => void stream.emit('error', { code: 3, details: 'call_id' })],
+  ])('fail together when the stream %s, as if the engine were gone', async (_how, end) => {
     const engine = new NotingEngine();
     const run = engine.runWith((stream, { callId }) => {
-      if (callId === 2) stream.end();
+      if (callId === 2) end(stream);
     });
     const { client } = await attach({ run });
     const outcomes = await Promise.allSettled([collect(client), collect(client)]);
     for (const outcome of outcomes) {
       expect(outcome).toMatchObject({ status: 'rejected', reason: { reason: 'ENGINE_UNREACHABLE', retryable: true } });
     }
+  });
+
+  it('fail when the engine sends more than was granted, and only they', async () => {
+    const engine = new NotingEngine();
+    const run = engine.runWith((stream, { callId, action }) => {
+      if (action?.$case !== 'start') return;
+      const count = callId === 1 ? 2 * WINDOW : 1;
+      for (let sent = 0; sent < count; sent += 1) stream.write(news(callId, { generateResponse: bytesOf(chunk([7])) }));
+      if (callId > 1) stream.write(news(callId, { generateResponse: bytesOf(complete([7])), end: ENDED_WELL }));
+    });
+    const { client } = await attach({ run });
+    const events = client.generate(call({ sampling: { maxTokens: 10_000 } }))[Symbol.asyncIterator]();
+    await events.next();
+    await until(() => engine.actions.some(({ callId, action }) => callId === 1 && action?.$case === 'cancel'));
+    const rest = async (): Promise<void> => {
+      while ((await events.next()).done !== true);
+    };
+    await expect(rest()).rejects.toMatchObject({ reason: 'ENGINE_PROTOCOL_VIOLATED' });
+    expect(await collect(client)).toHaveLength(2);
   });
 
   it('end in the engine when the client is closed', async () => {

@@ -73,13 +73,17 @@ export class StreamedCall implements MessageSource<vllm.GenerateResponse> {
   }
 
   #hold(bytes: Buffer): void {
+    if (this.#held.length === WINDOW) return this.#refuse(`more answers than the ${WINDOW} that were granted`);
     try {
       this.#held.push(vllm.GenerateResponse.decode(bytes));
     } catch (error) {
-      const message = `an answer of ${bytes.length} bytes cannot be parsed: ${(error as Error).message}`;
-      if (this.#isOpen) this.#channel.cancel();
-      this.fail(serviceError(status.INTERNAL, message));
+      this.#refuse(`an answer of ${bytes.length} bytes cannot be parsed: ${(error as Error).message}`);
     }
+  }
+
+  #refuse(what: string): void {
+    if (this.#isOpen) this.#channel.cancel();
+    this.fail(serviceError(status.INTERNAL, what));
   }
 }
 
