@@ -4,7 +4,7 @@ import { type MessageSource, serviceError } from './message-source.js';
 import { StreamedCall, WINDOW } from './streamed-call.js';
 
 /** Trace context of one request, as of W3C. */
-export interface StreamTrace {
+interface StreamTrace {
   readonly traceparent?: string;
   readonly tracestate?: string;
 }
@@ -15,7 +15,7 @@ const LARGEST_CALL_ID = 0xffff_ffff;
 const MAX_UNSENT_BYTES = 4 * 1_024 * 1_024;
 
 /** What came of opening one. `failed` says nothing about what the engine offers. */
-export type OpenedStream = RequestStream | 'not offered' | 'failed';
+type OpenedStream = RequestStream | 'not offered' | 'failed';
 
 /** An open stream of holdfast.engine.v1.RequestStreamService. When it breaks, its requests fail with it. */
 export class RequestStream {
@@ -59,9 +59,9 @@ export class RequestStream {
     return this.#isOpen;
   }
 
-  /** True while it takes requests: it is open, and the connection takes what is sent. */
-  get takesRequests(): boolean {
-    return this.#isOpen && this.#unsentBytes <= MAX_UNSENT_BYTES;
+  /** True while the connection does not take what is sent. */
+  get isFull(): boolean {
+    return this.#unsentBytes > MAX_UNSENT_BYTES;
   }
 
   /** How long nothing has come over it, in milliseconds. */

@@ -54,11 +54,11 @@ const ENDED_WELL: wire.CallEnd = { code: 0, message: '', details: Buffer.alloc(0
 const attach = async (
   script: Parameters<typeof start>[0],
   timeouts: VllmTimeouts = {},
-): Promise<{ readonly client: EngineClient; stop(): void }> => {
+): Promise<{ readonly client: EngineClient }> => {
   const engine = await start({ kvControl, ...script });
   const client = connect(engine, { timeouts });
   await client.info();
-  return { client, stop: () => engine.stop() };
+  return { client };
 };
 
 const collect = async (client: EngineClient, given: GenerateCall = call()): Promise<GenerateEvent[]> => {

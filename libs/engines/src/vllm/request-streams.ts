@@ -31,11 +31,11 @@ export class RequestStreams {
   }
 
   /**
-   * The open stream. One that broke, as a proxy may cut it after a time, is opened anew in the background, at most once in
+   * The open stream, unless it is full. One that broke, as a proxy may cut it after a time, is opened anew in the background, at most once in
    * `maxReconnectMs`. Modifies state.
    */
   current(): RequestStream | undefined {
-    if (this.#hasStream) return this.#stream?.takesRequests === true ? this.#stream : undefined;
+    if (this.#stream?.isOpen === true) return this.#stream.isFull ? undefined : this.#stream;
     if (this.#retryAtMs !== undefined && Date.now() >= this.#retryAtMs) void this.#open();
     return undefined;
   }
