@@ -92,17 +92,15 @@ export class TextService {
       return { ids: codec.encode(text), extends: false, messages };
     }
     const previousPrompt = program.textTurns.at(-1)?.mark;
-    const previousIds = program.context?.view() ?? new Uint32Array();
     const appended = codec.appendMessages({
-      previousIds,
+      previousIds: program.context?.view() ?? new Uint32Array(),
       previousMessages: known,
       newMessages: continued.messages,
       tools,
       ...(previousPrompt === undefined ? {} : { previousPrompt }),
     });
     this.#inputs.set(turn, { ...continued, mark: appended.mark });
-    const ids = appended.extends ? appended.promptIds.subarray(previousIds.length) : appended.promptIds;
-    return { ids, extends: appended.extends, messages };
+    return { ids: appended.ids, extends: appended.extends, messages };
   }
 
   /**

@@ -32,12 +32,13 @@ export interface AppendOptions {
 
 /** The next prompt. */
 export interface AppendedPrompt {
-  readonly promptIds: Uint32Array;
   /**
    * True: the prompt begins with all of the previous tokens. False: the template rewrites earlier messages, so that
    * everything was encoded anew (a compaction).
    */
   readonly extends: boolean;
+  /** What follows the previous tokens where it extends them, else the whole prompt. */
+  readonly ids: Uint32Array;
   /** The `previousPrompt` of the turn after. */
   readonly mark: PromptMark;
 }
@@ -52,17 +53,12 @@ export interface AppendContext {
 
 /** Pure. */
 export const appendMessages = (options: AppendOptions, context: AppendContext): AppendedPrompt => {
-  const { previousIds, previousMessages, newMessages, tools = [] } = options;
+  const { previousMessages, newMessages, tools = [] } = options;
   const all = [...previousMessages, ...newMessages];
   const whole = context.template.render(all, tools, { addGenerationPrompt: true });
   const mark = promptMark(whole);
   const added = addedText(options, context, whole);
-  if (added === undefined) return { promptIds: context.encode(whole), extends: false, mark };
-  const addedIds = context.encode(added);
-  const promptIds = new Uint32Array(previousIds.length + addedIds.length);
-  promptIds.set(previousIds, 0);
-  promptIds.set(addedIds, previousIds.length);
-  return { promptIds, extends: true, mark };
+  return { extends: added !== undefined, ids: context.encode(added ?? whole), mark };
 };
 
 /** The text after the previous tokens; undefined when the template does not extend. */

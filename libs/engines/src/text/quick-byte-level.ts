@@ -7,6 +7,12 @@ import * as library from '@huggingface/tokenizers';
 /** Of the library's classes, whose declarations Node's way to resolve modules does not find. */
 interface PreTokenizer {
   pre_tokenize_text(text: string): string[];
+  pre_tokenize(texts: readonly string[], options: SplitOptions): string[];
+}
+
+interface SplitOptions {
+  /** Parts of the text between markers count from 0. */
+  readonly section_index: number;
 }
 
 interface Sequence extends PreTokenizer {
@@ -32,11 +38,32 @@ export const quicken = (tokenizer: { pre_tokenizer: PreTokenizer | null }): void
   tokenizer.pre_tokenizer = quick(tokenizer.pre_tokenizer);
 };
 
-/** Pure. True when words come out of it as byte-level spells them, quickly. */
-export const isQuickByteLevel = (tokenizer: unknown): boolean =>
-  tokenizer instanceof SequencePreTokenizer
-    ? isQuickByteLevel(tokenizer.tokenizers.at(-1))
-    : tokenizer instanceof QuickByteLevel;
+/** The two steps of byte-level pre-tokenizing: whoever knows a word's tokens already can spare its spelling. */
+export interface ByteLevelWords {
+  /** Pure. As they stand in the text, which may be a view of it. */
+  words(text: string, options: SplitOptions): string[];
+  /** Pure. A word's bytes as the characters that stand for them. */
+  spelled(word: string): string;
+}
+
+/** Pure. Of a quickened pre-tokenizer; null when its words are not spelled in bytes at the end. */
+export const byteLevelWords = (tokenizer: unknown): ByteLevelWords | null => {
+  const stages = stagesOf(tokenizer);
+  const last = stages.pop();
+  if (!(last instanceof QuickByteLevel)) return null;
+  return {
+    words: (text, options) =>
+      stages
+        .reduce<string[]>((parts, stage) => stage.pre_tokenize(parts, options), [text])
+        .flatMap((part) => last.words(part)),
+    spelled: (word) => last.spelled(word),
+  };
+};
+
+const stagesOf = (tokenizer: unknown): PreTokenizer[] => {
+  if (tokenizer instanceof SequencePreTokenizer) return tokenizer.tokenizers.flatMap(stagesOf);
+  return tokenizer === null ? [] : [tokenizer as PreTokenizer];
+};
 
 const quick = (given: PreTokenizer | null): PreTokenizer | null => {
   if (given instanceof SequencePreTokenizer) given.tokenizers = given.tokenizers.map(quick);
@@ -56,17 +83,21 @@ class QuickByteLevel extends ByteLevelPreTokenizer {
 
   /** Pure. */
   override pre_tokenize_text(text: string): string[] {
-    const whole = this.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
-    const words = this.use_regex ? (whole.match(this.pattern) ?? []) : [whole];
-    return words.map((word) => this.#spelled(word) ?? this.#library.pre_tokenize_text(word).join(''));
+    return this.words(text).map((word) => this.spelled(word));
   }
 
-  /** The characters that stand for a word's bytes; null when it is not ASCII. */
-  #spelled(word: string): string | null {
+  /** Pure. */
+  words(text: string): string[] {
+    const whole = this.add_prefix_space && !text.startsWith(' ') ? ` ${text}` : text;
+    return this.use_regex ? (whole.match(this.pattern) ?? []) : [whole];
+  }
+
+  /** Pure. */
+  spelled(word: string): string {
     let spelled = '';
     for (let index = 0; index < word.length; index += 1) {
       const code = word.charCodeAt(index);
-      if (code > MAX_ASCII) return null;
+      if (code > MAX_ASCII) return this.#library.pre_tokenize_text(word).join('');
       spelled += this.byte_encoder[code];
     }
     return spelled;

@@ -157,15 +157,14 @@ describe('appendMessages', () => {
     const previousMessages = [...asked, assistant('spaced out')];
     const next = codec.appendMessages({ previousIds, previousMessages, newMessages: [user('Go on')] });
     expect(next.extends).toBe(true);
-    expect(text(next.promptIds.slice(0, previousIds.length))).toBe(text(previousIds));
-    expect(text(next.promptIds.slice(previousIds.length))).toBe('\n[257]user\nGo on[258]\n[257]assistant\n');
+    expect(text(next.ids)).toBe('\n[257]user\nGo on[258]\n[257]assistant\n');
   });
 
   it('closes an answer that was cut by its length', () => {
     const previousIds = codec.encode(`${prompt}cut o`);
     const previousMessages = [...asked, assistant('cut o')];
     const next = codec.appendMessages({ previousIds, previousMessages, newMessages: [user('Go on')] });
-    expect(text(next.promptIds.slice(previousIds.length))).toBe('[258]\n[257]user\nGo on[258]\n[257]assistant\n');
+    expect(text(next.ids)).toBe('[258]\n[257]user\nGo on[258]\n[257]assistant\n');
   });
 
   it('extends tokens without an answer where their text is a beginning of the whole', () => {
@@ -173,7 +172,7 @@ describe('appendMessages', () => {
     const previousIds = codec.encode(codec.renderMessages(previousMessages, [], { addGenerationPrompt: false }));
     const next = codec.appendMessages({ previousIds, previousMessages, newMessages: [user('b')] });
     expect(next.extends).toBe(true);
-    expect(text(next.promptIds.slice(previousIds.length))).toBe('[257]user\nb[258]\n[257]assistant\n');
+    expect(text(next.ids)).toBe('[257]user\nb[258]\n[257]assistant\n');
   });
 
   it('reports a template that rewrites earlier messages, and encodes everything anew', () => {
@@ -182,6 +181,6 @@ describe('appendMessages', () => {
     const options = { previousIds: other.encode('<|im_start|>ab'), previousMessages: [user('a'), assistant('b')] };
     const next = other.appendMessages({ ...options, newMessages: [user('c')] });
     expect(next.extends).toBe(false);
-    expect(text(next.promptIds)).toBe('[257]c');
+    expect(text(next.ids)).toBe('[257]c');
   });
 });

@@ -3,14 +3,14 @@
  * The library remembers the tokens of words too, but spends several times as long on putting them together.
  */
 import type { Tokenizer } from '@huggingface/tokenizers';
-import { isQuickByteLevel, quicken } from './quick-byte-level.js';
+import { type ByteLevelWords, byteLevelWords, quicken } from './quick-byte-level.js';
 
 /** Of the library's tokenizer, beyond what it declares. */
 interface Internals {
   readonly splitter_unnormalized: { split(text: string): string[] };
   readonly added_tokens: readonly AddedToken[];
   readonly normalizer: ((text: string) => string) | null;
-  readonly pre_tokenizer: (text: string, options: { readonly section_index: number }) => string[];
+  readonly pre_tokenizer: unknown;
   readonly model: { (words: readonly string[]): string[]; readonly unk_token_id?: number };
   /** The file. */
   readonly tokenizer: { readonly model: { readonly type?: string; readonly fuse_unk?: boolean } };
@@ -26,18 +26,16 @@ interface AddedToken {
   readonly normalized: boolean;
 }
 
-/**
- * Some megabytes: a byte-level word is a string of its own, so that no text that it was part of is kept with it. When they
- * are full they are begun anew, which costs less than to know which words were used last.
- */
+/** Some megabytes. When they are full they are begun anew, which costs less than to know which words were used last. */
 const MAX_WORDS = 16_384;
 const MAX_WORD_CHARACTERS = 64;
 
 /** Encodes as `tokenizer.encode(text, { add_special_tokens: false })` does. Modifies the tokenizer: it is quickened. */
 export const wordEncoder = (tokenizer: Tokenizer): ((text: string) => Uint32Array) => {
   quicken(tokenizer);
-  return isWordwise(tokenizer)
-    ? encodingWords(tokenizer)
+  const byteLevel = byteLevelWords(internalsOf(tokenizer).pre_tokenizer);
+  return byteLevel !== null && isWordwise(tokenizer)
+    ? encodingWords(tokenizer, byteLevel)
     : (text) => new Uint32Array(tokenizer.encode(text, { add_special_tokens: false }).ids);
 };
 
@@ -51,19 +49,20 @@ const isWordwise = (tokenizer: Tokenizer): boolean => {
     ({ lstrip, rstrip, normalized }) => !lstrip && !rstrip && (!normalized || normalizer === null),
   );
   const isChanged = remove_space === true || do_lowercase_and_remove_accent === true;
-  return type === 'BPE' && fuse_unk !== true && isQuickByteLevel(rest.pre_tokenizer) && isFound && !isChanged;
+  return type === 'BPE' && fuse_unk !== true && isFound && !isChanged;
 };
 
-const encodingWords = (tokenizer: Tokenizer): ((text: string) => Uint32Array) => {
-  const { splitter_unnormalized, added_tokens, normalizer, pre_tokenizer, model } = internalsOf(tokenizer);
+const encodingWords = (tokenizer: Tokenizer, { words, spelled }: ByteLevelWords): ((text: string) => Uint32Array) => {
+  const { splitter_unnormalized, added_tokens, normalizer, model } = internalsOf(tokenizer);
   const added = new Map(added_tokens.map(({ content, id }) => [content, id]));
   const known = new Map<string, readonly number[]>();
   const idsOf = (word: string): readonly number[] => {
     const found = known.get(word);
     if (found !== undefined) return found;
-    const ids = model([word]).map((token) => tokenizer.token_to_id(token) ?? model.unk_token_id ?? 0);
+    const ids = model([spelled(word)]).map((token) => tokenizer.token_to_id(token) ?? model.unk_token_id ?? 0);
     if (known.size >= MAX_WORDS) known.clear();
-    if (word.length <= MAX_WORD_CHARACTERS) known.set(word, ids);
+    // A copy: the word may be a view, and all of the text that it was part of would be kept with it.
+    if (word.length <= MAX_WORD_CHARACTERS) known.set(structuredClone(word), ids);
     return ids;
   };
   return (text) => {
@@ -76,7 +75,7 @@ const encodingWords = (tokenizer: Tokenizer): ((text: string) => Uint32Array) =>
       }
       const plain = normalizer === null ? section : normalizer(section);
       if (plain === '') continue;
-      for (const word of pre_tokenizer(plain, { section_index })) for (const id of idsOf(word)) ids.push(id);
+      for (const word of words(plain, { section_index })) for (const id of idsOf(word)) ids.push(id);
     }
     return new Uint32Array(ids);
   };

@@ -1,7 +1,6 @@
 /**
  * The bytes of a GenerateRequest. A prompt of 100,000 tokens travels in each turn, so the packed token ids are written
- * straight from the Uint32Array into one buffer of the exact size; everything else goes through the generated codec.
- * The result is byte for byte what the generated codec writes (generate-request.prop.spec.ts).
+ * straight from the Uint32Array; everything else goes through the generated codec.
  */
 import { vllm } from '@holdfast/contracts';
 
@@ -18,48 +17,39 @@ export interface GenerateRequestParts {
 const TOKENIZED_TAG = 0x12;
 const INPUT_IDS_TAG = 0x12;
 
-/** Pure. The wire form. */
-export const serializeGenerateRequest = (parts: GenerateRequestParts): Buffer => {
-  const head = vllm.GenerateRequest.encode(frame({ requestId: parts.requestId })).finish();
-  const rest = frame({
-    samplingParams: parts.sampling,
-    stream: true,
-    ...(parts.hintsJson === undefined ? {} : { kvTransferParamsJson: parts.hintsJson }),
-  });
-  const tail = vllm.GenerateRequest.encode(rest).finish();
-  const packedBytes = packedLength(parts.promptIds);
+/** A varint of 32 bits takes so many at most. */
+const MAX_VARINT_BYTES = 5;
+const MAX_HEADER_BYTES = 2 * (1 + MAX_VARINT_BYTES);
+
+/**
+ * Pure. The wire form. The ids come last, since fields may stand in any order: then the rest is encoded at once. They are
+ * gone through once, so their lengths are known when they are written; what goes before them is put against them then.
+ */
+export const serializeGenerateRequest = ({ requestId, promptIds, sampling, hintsJson }: GenerateRequestParts): Buffer => {
+  const rest = vllm.GenerateRequest.encode({
+    ...{ requestId, input: undefined, samplingParams: sampling, stream: true },
+    ...(hintsJson === undefined ? {} : { kvTransferParamsJson: hintsJson }),
+  }).finish();
+  const idsAt = rest.length + MAX_HEADER_BYTES;
+  const out = Buffer.allocUnsafe(idsAt + MAX_VARINT_BYTES * promptIds.length);
+  const end = writePacked(out, idsAt, promptIds);
+  const packedBytes = end - idsAt;
   // An empty packed field is not written at all, the message around it is.
   const innerBytes = packedBytes === 0 ? 0 : 1 + varintLength(packedBytes) + packedBytes;
-  const out = Buffer.allocUnsafe(head.length + 1 + varintLength(innerBytes) + innerBytes + tail.length);
-  out.set(head, 0);
-  let at = head.length;
+  const start = idsAt - (innerBytes - packedBytes) - varintLength(innerBytes) - 1 - rest.length;
+  out.set(rest, start);
+  let at = start + rest.length;
   out[at++] = TOKENIZED_TAG;
   at = writeVarint(out, at, innerBytes);
   if (packedBytes > 0) {
     out[at++] = INPUT_IDS_TAG;
-    at = writeVarint(out, at, packedBytes);
-    at = writePacked(out, at, parts.promptIds);
+    writeVarint(out, at, packedBytes);
   }
-  out.set(tail, at);
-  return out;
+  return out.subarray(start, end);
 };
-
-const frame = (fields: Partial<vllm.GenerateRequest>): vllm.GenerateRequest => ({
-  requestId: '',
-  input: undefined,
-  samplingParams: undefined,
-  stream: false,
-  ...fields,
-});
 
 const varintLength = (value: number): number =>
   value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
-
-const packedLength = (ids: Uint32Array): number => {
-  let bytes = 0;
-  for (let i = 0; i < ids.length; i++) bytes += varintLength(ids[i] as number);
-  return bytes;
-};
 
 const writeVarint = (out: Buffer, start: number, value: number): number => {
   let at = start;
