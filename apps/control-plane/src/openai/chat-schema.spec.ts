@@ -2,7 +2,13 @@
 import { describe, expect, it } from '@jest/globals';
 import fc from 'fast-check';
 import { checkRequest, requestSchemas } from '../programs/request-schemas.js';
-import { parseChatRequest, parseCompletionRequest, type CommonRequest } from './chat-schema.js';
+import {
+  checkedChatRequest,
+  parseChatRequest,
+  parseCompletionRequest,
+  type ChatRequest,
+  type CommonRequest,
+} from './chat-schema.js';
 import { wireChunks } from './request-chunks.js';
 import { samplingOf, toolsJsonOf, wireMessages } from './wire-turn.js';
 
@@ -64,7 +70,7 @@ const completion = fc.record({
 /** What the schema makes of it; null when it refuses. */
 const taken = <Request>(parse: (body: unknown) => Request, body: unknown): Request | null => {
   try {
-    return parse(JSON.parse(JSON.stringify(body)));
+    return parse(body);
   } catch {
     return null; // Refused with reasons, which openai.int.spec.ts reads.
   }
@@ -89,7 +95,7 @@ const holds = <Request>(
   let count = 0;
   fc.assert(
     fc.property(bodies, (body) => {
-      const request = taken(parse, body);
+      const request = taken(parse, JSON.parse(JSON.stringify(body)));
       if (request === null) return;
       count += 1;
       checkRequest(requestSchemas.runTurn, { requestId: 'r', programId: 'p', ...turnOf(request) });
@@ -98,6 +104,84 @@ const holds = <Request>(
   );
   expect(count).toBeGreaterThan(LEAST_TAKEN);
 };
+
+const part = fc.record({ type: fc.constantFrom('text', 'text', 'text', 'image_url'), text: string });
+/** Of members that clients send along, and of some that mean something elsewhere. */
+const others = fc.constantFrom(
+  {},
+  {},
+  { refusal: null },
+  { name: 'n' },
+  { tool_calls: null },
+  { content: [] },
+  { role: 7 },
+);
+const plainish = fc.record({
+  model: fc.constantFrom('m', 'm', 'm', '', 7),
+  messages: fc.array(
+    fc
+      .tuple(
+        fc.oneof(message, fc.record({ role: fc.constant('user'), content: fc.array(part, { maxLength: 2 }) })),
+        others,
+      )
+      .map(([said, more]) => ({ ...more, ...said })),
+    { maxLength: 4 },
+  ),
+  stream: rarely(fc.constantFrom(true, false, 'yes')),
+  stream_options: rarely(fc.constantFrom({ include_usage: true }, { include_usage: null, other: 1 }, 7)),
+  max_tokens: rarely(number),
+  max_completion_tokens: rarely(number),
+  temperature: rarely(number),
+  top_p: rarely(number),
+  seed: rarely(number),
+  parallel_tool_calls: rarely(fc.constantFrom(true, 'no')),
+  tools: rarely(
+    fc.array(
+      fc.oneof(
+        tool,
+        fc.record({
+          function: fc.record({ strict: fc.boolean(), parameters: others, name: string }),
+          type: fc.constant('function'),
+        }),
+        fc.record({
+          other: fc.constant(1),
+          type: fc.constant('function'),
+          function: fc.record({ name: fc.constant('f') }),
+        }),
+      ),
+      { maxLength: 2 },
+    ),
+  ),
+  stop: rarely(string),
+  user: rarely(string),
+});
+
+/** What the rest of the service reads of a request. */
+const readOf = (request: ChatRequest): object => ({
+  messages: wireMessages(request.messages),
+  tools: toolsJsonOf(request),
+  sampling: sampling(request, request.max_completion_tokens ?? request.max_tokens, undefined),
+  stream: [request.model, request.stream ?? false, request.stream_options?.include_usage ?? false],
+  isParallel: request.parallel_tool_calls ?? true,
+});
+
+describe('a plain chat', () => {
+  it('is refused or means what the whole schema makes of it', () => {
+    let plain = 0;
+    fc.assert(
+      fc.property(plainish, (given) => {
+        const body = JSON.parse(JSON.stringify(given)) as { messages: unknown };
+        const request = taken(parseChatRequest, body);
+        const checked = taken(checkedChatRequest, body);
+        expect(request && readOf(request)).toEqual(checked && readOf(checked));
+        // What is taken as it stands is not copied.
+        if (request?.messages === body.messages) plain += 1;
+      }),
+      RUNS,
+    );
+    expect(plain).toBeGreaterThan(LEAST_TAKEN);
+  });
+});
 
 describe('what the schemas of the OpenAI form take', () => {
   it('is a turn for RunTurn, as a chat', () => {

@@ -22,9 +22,19 @@ export const wireMessages = (messages: ChatRequest['messages']): wire.Message[] 
 const textOf = (content: ChatRequest['messages'][number]['content']): string =>
   typeof content === 'string' ? content : (content ?? []).map(({ text }) => text).join('');
 
-/** Pure. Tools the model may call, as a JSON array; an empty one says that there are none. */
+/**
+ * Pure. Tools the model may call, as a JSON array; an empty one says that there are none. The same tools are the same text, in
+ * whatever order their members came: another text would be another prompt.
+ */
 export const toolsJsonOf = ({ tools, tool_choice: choice }: ChatRequest): string =>
-  choice === 'none' ? '[]' : JSON.stringify(tools ?? []);
+  choice === 'none' ? '[]' : JSON.stringify((tools ?? []).map(inOrder));
+
+type Tool = NonNullable<ChatRequest['tools']>[number];
+
+const inOrder = ({ type, function: { name, parameters, ...rest } }: Tool): Tool => ({
+  type,
+  function: { name, ...(parameters === undefined ? {} : { parameters }), ...rest },
+});
 
 /** Pure. */
 export const samplingOf = (

@@ -1,15 +1,12 @@
 import { z } from 'zod';
 
-/** Any text, its length counted as JavaScript does. */
+/** Any text of so many characters, counted in code points as JSON Schema does. */
 export const text = (min: number, max: number): z.ZodString => {
   const allowed = `${min} to ${max} characters`;
-  return z.string(allowed).min(min, allowed).max(max, allowed);
+  return z.string(allowed).regex(new RegExp(`^[\\s\\S]{${min},${max}}$`, 'u'), allowed);
 };
 
-/**
- * Text for people: so many characters, counted in code points as JSON Schema does, and no control characters, of which
- * PostgreSQL does not store every one.
- */
+/** Text for people: counted alike, and without control characters, of which PostgreSQL does not store every one. */
 export const plainText = (min: number, max: number): z.ZodString =>
   z
     .string()

@@ -25,7 +25,12 @@ const MAX_HEADER_BYTES = 2 * (1 + MAX_VARINT_BYTES);
  * Pure. The wire form. The ids come last, since fields may stand in any order: then the rest is encoded at once. They are
  * gone through once, so their lengths are known when they are written; what goes before them is put against them then.
  */
-export const serializeGenerateRequest = ({ requestId, promptIds, sampling, hintsJson }: GenerateRequestParts): Buffer => {
+export const serializeGenerateRequest = ({
+  requestId,
+  promptIds,
+  sampling,
+  hintsJson,
+}: GenerateRequestParts): Buffer => {
   const rest = vllm.GenerateRequest.encode({
     ...{ requestId, input: undefined, samplingParams: sampling, stream: true },
     ...(hintsJson === undefined ? {} : { kvTransferParamsJson: hintsJson }),
