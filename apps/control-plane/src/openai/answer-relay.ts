@@ -2,7 +2,7 @@
  * Carries a turn's answer to one HTTP client, as server-sent events or as one body.
  *
  * Invariants: no status is sent before the turn is dispatched, so what fails until then has its own; the books of the
- * conversation are closed before the last byte.
+ * conversation are closed right behind the last byte, before anything that it brings about can come in.
  */
 import { DomainError } from '@holdfast/platform';
 import type { ServerResponse } from 'node:http';
@@ -132,11 +132,11 @@ export class AnswerRelay extends PacedReader {
       call.toolCallId === '' ? { ...call, toolCallId: `${turn.turnId}.${index}` } : call,
     );
     this.close();
-    // The conversation goes on from all of the answer, also from what was streamed before.
-    onFinished(result, { text: text.shown, toolCalls });
     const answer = { text: shown + rest.text, toolCalls, finishReason: result.finishReason };
     if (isStreamed) this.#endStream(result, answer);
     else this.#sendWhole(result, answer);
+    // The conversation goes on from all of the answer, also from what was streamed before.
+    onFinished(result, { text: text.shown, toolCalls });
   }
 
   #endStream(result: TurnResult, answer: AnswerEnd & { readonly finishReason: 'stop' | 'length' }): void {

@@ -1,7 +1,8 @@
 /**
  * What follows from a turn's end at the edge: the context, the counts, the rows, the caller's last event.
  *
- * Invariant: when the caller sees the last event, everything here has been done, so its next turn finds it.
+ * Invariant: everything here is done before anything else runs, so the caller's next turn finds it, though the caller is told
+ * the last event amid it: what that event does not depend on need not keep it waiting.
  */
 import type { DomainError } from '@holdfast/platform';
 import { instant, type EngineId, type Instant, type ProgramView } from '@holdfast/scheduling';
@@ -43,20 +44,21 @@ export class TurnSettlement {
     const output = text.readOutput(turn);
     const result = resultOf(turn, answer, { engineId, finishedAt, toolCalls: output?.toolCalls ?? [] });
     journal.turnFinished(turn, result, output?.text ?? null);
-    metrics.turnFinished(turn, result);
-    if (program?.turn === turn) {
+    const isCurrent = program?.turn === turn;
+    if (isCurrent) {
       count(program, turn, result);
-      program.context?.commit(turn.output.view());
       if (output !== null) text.remember(program, turn, output);
-      this.#release(program);
-      program.lastTurn = turn;
-      program.turnDigests.set(turn.requestId, turn.bodyDigest);
-      contexts.used(program);
-      journal.program(program, view(program.programId));
+      this.#commit(program, turn);
     }
     this.#options.turns().remove(turn.turnId);
     turn.trace?.end({ result, outputTokens: turn.output.length });
     turn.finish(result);
+    metrics.turnFinished(turn, result);
+    // A reader of its only turn may have ended the program.
+    if (isCurrent && program.end === null) {
+      contexts.used(program);
+      journal.program(program, view(program.programId));
+    }
     program?.changed();
   }
 
@@ -75,6 +77,14 @@ export class TurnSettlement {
     turn.trace?.end({ error });
     turn.fail(error);
     program?.changed();
+  }
+
+  /** The program's next turn may come. */
+  #commit(program: LiveProgram, turn: LiveTurn): void {
+    program.context?.commit(turn.output.view());
+    this.#release(program);
+    program.lastTurn = turn;
+    program.turnDigests.set(turn.requestId, turn.bodyDigest);
   }
 
   #release(program: LiveProgram): void {
