@@ -1,6 +1,6 @@
 /**
  * The bytes of a GenerateRequest. A prompt of 100,000 tokens travels in each turn, so the packed token ids are written
- * straight from the Uint32Array; everything else goes through the generated codec.
+ * straight from the Uint32Array into one buffer of the exact size; everything else goes through the generated codec.
  */
 import { vllm } from '@holdfast/contracts';
 
@@ -17,44 +17,36 @@ export interface GenerateRequestParts {
 const TOKENIZED_TAG = 0x12;
 const INPUT_IDS_TAG = 0x12;
 
-/** A varint of 32 bits takes so many at most. */
-const MAX_VARINT_BYTES = 5;
-const MAX_HEADER_BYTES = 2 * (1 + MAX_VARINT_BYTES);
-
-/**
- * Pure. The wire form. The ids come last, since fields may stand in any order: then the rest is encoded at once. They are
- * gone through once, so their lengths are known when they are written; what goes before them is put against them then.
- */
-export const serializeGenerateRequest = ({
-  requestId,
-  promptIds,
-  sampling,
-  hintsJson,
-}: GenerateRequestParts): Buffer => {
+/** Pure. The wire form. The ids come last, since fields may stand in any order: then the rest is encoded at once. */
+export const serializeGenerateRequest = (parts: GenerateRequestParts): Buffer => {
   const rest = vllm.GenerateRequest.encode({
-    ...{ requestId, input: undefined, samplingParams: sampling, stream: true },
-    ...(hintsJson === undefined ? {} : { kvTransferParamsJson: hintsJson }),
+    ...{ requestId: parts.requestId, input: undefined, samplingParams: parts.sampling, stream: true },
+    ...(parts.hintsJson === undefined ? {} : { kvTransferParamsJson: parts.hintsJson }),
   }).finish();
-  const idsAt = rest.length + MAX_HEADER_BYTES;
-  const out = Buffer.allocUnsafe(idsAt + MAX_VARINT_BYTES * promptIds.length);
-  const end = writePacked(out, idsAt, promptIds);
-  const packedBytes = end - idsAt;
+  const packedBytes = packedLength(parts.promptIds);
   // An empty packed field is not written at all, the message around it is.
   const innerBytes = packedBytes === 0 ? 0 : 1 + varintLength(packedBytes) + packedBytes;
-  const start = idsAt - (innerBytes - packedBytes) - varintLength(innerBytes) - 1 - rest.length;
-  out.set(rest, start);
-  let at = start + rest.length;
+  const out = Buffer.allocUnsafe(rest.length + 1 + varintLength(innerBytes) + innerBytes);
+  out.set(rest, 0);
+  let at = rest.length;
   out[at++] = TOKENIZED_TAG;
   at = writeVarint(out, at, innerBytes);
   if (packedBytes > 0) {
     out[at++] = INPUT_IDS_TAG;
-    writeVarint(out, at, packedBytes);
+    at = writeVarint(out, at, packedBytes);
+    writePacked(out, at, parts.promptIds);
   }
-  return out.subarray(start, end);
+  return out;
 };
 
 const varintLength = (value: number): number =>
   value < 0x80 ? 1 : value < 0x4000 ? 2 : value < 0x20_0000 ? 3 : value < 0x1000_0000 ? 4 : 5;
+
+const packedLength = (ids: Uint32Array): number => {
+  let bytes = 0;
+  for (let i = 0; i < ids.length; i++) bytes += varintLength(ids[i] as number);
+  return bytes;
+};
 
 const writeVarint = (out: Buffer, start: number, value: number): number => {
   let at = start;
@@ -68,7 +60,7 @@ const writeVarint = (out: Buffer, start: number, value: number): number => {
 };
 
 /** The three lengths that token ids have are written out: a call for each id would double the time. */
-const writePacked = (out: Buffer, start: number, ids: Uint32Array): number => {
+const writePacked = (out: Buffer, start: number, ids: Uint32Array): void => {
   let at = start;
   for (let i = 0; i < ids.length; i++) {
     const id = ids[i] as number;
@@ -85,5 +77,4 @@ const writePacked = (out: Buffer, start: number, ids: Uint32Array): number => {
       at = writeVarint(out, at, id);
     }
   }
-  return at;
 };
