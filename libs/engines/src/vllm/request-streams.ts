@@ -31,8 +31,8 @@ export class RequestStreams {
   }
 
   /**
-   * The open stream, unless it is full. One that broke, as a proxy may cut it after a time, is opened anew in the background, at most once in
-   * `maxReconnectMs`. Modifies state.
+   * The open stream, unless it is full. One that broke, as a proxy may cut it after a time, is opened anew in the background,
+   * at most once in `maxReconnectMs`. Modifies state.
    */
   current(): RequestStream | undefined {
     if (this.#stream?.isOpen === true) return this.#stream.isFull ? undefined : this.#stream;
